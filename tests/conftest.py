@@ -1,7 +1,7 @@
 """What every test shares: the event loop, and the optional parts that a machine may or may not have.
 
 A test names an optional part by its marker, or by asking for the part's fixture. Where the part is absent the
-test is skipped with a sentence, and the terminal summary says which parts were absent and which tests said so.
+test is skipped with a sentence, and the terminal summary says which were absent and which tests said so.
 ``BAILIWICK_TEST_REQUIRE="semantic npx"`` turns such an absence into a failure; ``.ci/run`` sets it.
 """
 
