@@ -1,0 +1,219 @@
+"""Bundles: the frozen evidence for one need.
+
+Built from the store, named by its bytes, recorded before it leaves.
+
+The same need under the same grant, on the same release, gives the same bytes for as long as the same versions
+are in force.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from context_store.conflicts import Conflict, find_conflicts
+from context_store.grants import ReadGrant
+from context_store.head import head_release
+from context_store.items import Item, items_at, pinned_items, validity, was_in_force
+from context_store.search import evidence_among, retrieved_with, search
+from context_store.selection import COUNTER, LeftOut, Selection, select
+from context_store.store import Cursor, KnowledgeStore
+from context_store.tables import bundle_versions, bundles, bundles_shown
+from ledger.canonical import JsonObject, canonical
+from ledger.entries import Entry, RestsOn
+from ledger.transaction import Reading, Transaction
+
+Sufficiency = Literal["sufficient", "insufficient", "contradictory", "stale"]
+"""Enough to go on; nothing relevant; sources in force disagree; or what is relevant is no longer in force."""
+
+MAX_LEFT_OUT: Final = 100
+"""How many things left out the log names for one bundle; it says how many there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was built, and beside its bytes what only admins may see: `left_out`."""
+
+    tenant: str
+    need: str
+    release: int
+    items: tuple[Item, ...]
+    conflicts: tuple[Conflict, ...]
+    sufficiency: Sufficiency
+    budget: int
+    used: int
+    left_out: tuple[LeftOut, ...]
+
+    def as_json(self) -> JsonObject:
+        """What is served: the content of the canonical bytes."""
+        begins = [item.valid_from_ms for item in self.items if item.valid_from_ms is not None]
+        ends = [item.valid_until_ms for item in self.items if item.valid_until_ms is not None]
+        return {
+            "v": 1,
+            "need": self.need,
+            "release": self.release,
+            "tenant": self.tenant,
+            "items": [item.as_json() for item in self.items],
+            "conflicts": [conflict.as_json() for conflict in self.conflicts],
+            "sufficiency": self.sufficiency,
+            "budget": {"tokens": self.budget, "used": self.used, "counter": COUNTER},
+            "valid": validity(max(begins, default=None), min(ends, default=None)),
+            "retrieved_with": retrieved_with(),
+        }
+
+    def as_bytes(self) -> bytes:
+        """The canonical bytes (RFC 8785)."""
+        return canonical(self.as_json())
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` of the canonical bytes."""
+        return bundle_digest(self.as_bytes())
+
+    @property
+    def id(self) -> str:
+        """`bnd_` and the first 40 hex digits of the digest."""
+        return bundle_id(self.digest)
+
+
+def bundle_digest(raw: bytes) -> str:
+    """`sha256:…` of a bundle's bytes."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def bundle_id(digest: str) -> str:
+    """The id of the bundle with this digest."""
+    return "bnd_" + digest.removeprefix("sha256:")[:40]
+
+
+def build_bundle(
+    store: KnowledgeStore,
+    reading: Reading,
+    grant: ReadGrant,
+    need: str,
+    *,
+    pinned: Sequence[str] = (),
+    budget: int,
+    now_ms: int,
+) -> Bundle:
+    """Gather the evidence for a need, as of `now_ms`, from what the grant covers.
+
+    `pinned` names sources, versions or spans that are always in (see `pinned_items`); `budget` is in tokens
+    by `estimate-1`. An empty need asks for the pinned items only. Nothing is recorded yet: `record_bundle`
+    before it is shown. Raises `NeedRefused` when the need is too long.
+    """
+    head = head_release(reading, grant.tenant)
+    with store.reading() as cursor:
+        pins = [(pin, pinned_items(cursor, grant, head, pin, now_ms)) for pin in dict.fromkeys(pinned)]
+        firm = [item for _, items in pins for item in items]
+        hits = evidence_among(search(cursor, grant, head, need, now_ms))
+        places = [(hit.key, hit.ordinal) for hit in hits]
+        at = items_at(cursor, grant, head, places, now_ms)
+        found = [at[place] for place in places]
+        conflicts = find_conflicts(cursor, grant, head, [*firm, *found], now_ms)
+        selection = select(firm, conflicts, found, budget)
+        missing = [pin for pin, items in pins if not items]
+        sufficiency = _sufficiency(cursor, grant, head, need, now_ms, found, conflicts, selection, missing)
+    return Bundle(
+        tenant=grant.tenant,
+        need=need,
+        release=min(grant.release, head),
+        items=selection.items,
+        conflicts=tuple(conflicts),
+        sufficiency=sufficiency,
+        budget=budget,
+        used=selection.used,
+        left_out=(*(LeftOut(pin, "not_in_force") for pin in missing), *selection.left_out),
+    )
+
+
+def record_bundle(tx: Transaction, bundle: Bundle, grant: ReadGrant) -> str:
+    """Store a bundle's bytes and note that the grant's run is shown it; returns its id.
+
+    The grant must be that of a step of a run (`run`, `step` and `epoch` are set). Doing it twice is harmless;
+    each showing is logged.
+    """
+    if grant.run is None or grant.step is None or grant.epoch is None or grant.tenant != bundle.tenant:
+        raise ValueError("A bundle is shown to a step of a run of its own tenant.")
+    raw, digest, name = bundle.as_bytes(), bundle.digest, bundle.id
+    if tx.one(bundles.select().where(bundles.c.bundle == name)) is None:
+        _store(tx, bundle, name, digest, raw)
+    showing = {"run": grant.run, "bundle": name, "step": grant.step, "epoch": grant.epoch}
+    c = bundles_shown.c
+    before = bundles_shown.select().where(
+        (c.run == grant.run) & (c.bundle == name) & (c.step == grant.step) & (c.epoch == grant.epoch)
+    )
+    if tx.one(before) is None:
+        tx.execute(bundles_shown.insert().values(**showing, at_ms=tx.now_ms))
+    quoted = [RestsOn(name, "quotes", str(place)) for item in bundle.items for place in (item.id, *item.also)]
+    tx.append(
+        Entry(
+            "bundle.served",
+            grant.tenant,
+            _receipt(bundle, name, digest, grant),
+            principal=grant.principal,
+            run=grant.run,
+            rests_on=(*quoted, RestsOn(grant.run, "was_shown", name)),
+        )
+    )
+    return name
+
+
+def _sufficiency(
+    cursor: Cursor,
+    grant: ReadGrant,
+    head: int,
+    need: str,
+    now_ms: int,
+    found: Sequence[Item],
+    conflicts: Sequence[Conflict],
+    selection: Selection,
+    missing: Sequence[str],
+) -> Sufficiency:
+    if conflicts:
+        return "contradictory"
+    if any(was_in_force(cursor, grant, head, pin, now_ms) for pin in missing):
+        return "stale"
+    if not found and evidence_among(search(cursor, grant, head, need, now_ms, former=True)):
+        return "stale"
+    shown = {place for item in selection.items for place in (item.id, *item.also)}
+    answered = any(item.id in shown for item in found) if need.strip() else bool(selection.items)
+    return "sufficient" if answered and not missing else "insufficient"
+
+
+def _store(tx: Transaction, bundle: Bundle, name: str, digest: str, raw: bytes) -> None:
+    tx.execute(
+        bundles.insert().values(
+            bundle=name,
+            tenant=bundle.tenant,
+            digest=digest,
+            release=bundle.release,
+            sufficiency=bundle.sufficiency,
+            bytes=raw,
+        )
+    )
+    quoted = {(place.source, place.version) for item in bundle.items for place in (item.id, *item.also)}
+    if quoted:
+        tx.execute(
+            bundle_versions.insert(),
+            [
+                {"bundle": name, "tenant": bundle.tenant, "source": source, "version": version}
+                for source, version in sorted(quoted)
+            ],
+        )
+
+
+def _receipt(bundle: Bundle, name: str, digest: str, grant: ReadGrant) -> JsonObject:
+    """What the log keeps of a showing: what was shown by id, and what was left out and why."""
+    return {
+        "bundle": name,
+        "digest": digest,
+        "step": grant.step,
+        "epoch": grant.epoch,
+        "release": bundle.release,
+        "sufficiency": bundle.sufficiency,
+        "items": [str(item.id) for item in bundle.items],
+        "tokens": {"budget": bundle.budget, "used": bundle.used},
+        "left_out": [{"id": left.id, "why": left.why} for left in bundle.left_out[:MAX_LEFT_OUT]],
+        "left_out_count": len(bundle.left_out),
+    }

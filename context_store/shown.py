@@ -1,0 +1,82 @@
+"""What was shown: bundles as they were served, to whoever may look at them again, and which run saw what."""
+
+from dataclasses import dataclass
+
+from context_store.bundles import Sufficiency, bundle_digest, bundle_id
+from context_store.errors import StoreUnavailable
+from context_store.grants import CurationGrant, ReadGrant
+from context_store.provenance import ProvenanceId
+from context_store.tables import bundle_versions, bundles, bundles_shown
+from ledger.transaction import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """That a run was shown a bundle, in which step and epoch, and how sufficient it was."""
+
+    bundle: str
+    digest: str
+    step: str
+    epoch: int
+    sufficiency: Sufficiency
+
+
+def read_bundle(reading: Reading, grant: ReadGrant | CurationGrant, bundle: str) -> bytes | None:
+    """The bytes of a bundle: for a run, of those it was shown; for people of the tenant, of any.
+
+    None is absent and withheld alike.
+
+    Raises `StoreUnavailable` when the stored bytes are not those that the id names.
+    """
+    query = bundles.select().where((bundles.c.bundle == bundle) & (bundles.c.tenant == grant.tenant))
+    if isinstance(grant, ReadGrant):
+        if grant.run is None:
+            return None
+        own = (
+            bundles_shown.select()
+            .with_only_columns(bundles_shown.c.bundle)
+            .where(bundles_shown.c.run == grant.run)
+        )
+        query = query.where(bundles.c.bundle.in_(own))
+    row = reading.one(query)
+    if row is None:
+        return None
+    raw = bytes(row.bytes)
+    if bundle_digest(raw) != row.digest or bundle_id(row.digest) != bundle:
+        raise StoreUnavailable(
+            f"The stored bytes of {bundle} are not those that were served; verify the ledger."
+        )
+    return raw
+
+
+def showings(reading: Reading, run: str, *, epoch: int | None = None) -> list[Shown]:
+    """Every bundle that a run was shown, oldest first; only those of one epoch where it is given."""
+    rows = bundles_shown.join(bundles, bundles.c.bundle == bundles_shown.c.bundle)
+    query = (
+        rows.select()
+        .with_only_columns(
+            bundles.c.bundle,
+            bundles.c.digest,
+            bundles_shown.c.step,
+            bundles_shown.c.epoch,
+            bundles.c.sufficiency,
+        )
+        .where(bundles_shown.c.run == run)
+        .order_by(bundles_shown.c.at_ms, bundles_shown.c.epoch, bundles.c.bundle)
+    )
+    if epoch is not None:
+        query = query.where(bundles_shown.c.epoch == epoch)
+    return [Shown(*row) for row in reading.all(query)]
+
+
+def was_shown(reading: Reading, run: str, cited: ProvenanceId) -> bool:
+    """Whether a bundle that the run was shown quotes the version that `cited` is of."""
+    c = bundle_versions.c
+    query = (
+        bundle_versions.join(bundles_shown, bundles_shown.c.bundle == c.bundle)
+        .select()
+        .with_only_columns(c.bundle)
+        .where((bundles_shown.c.run == run) & (c.source == cited.source) & (c.version == cited.version))
+        .limit(1)
+    )
+    return reading.one(query) is not None

@@ -1,0 +1,93 @@
+"""What counts as a word for the index and for a need: rule `terms-1`.
+
+Runs of letters and digits, compatibility-folded and lower-cased; runs of scripts written without spaces
+become overlapping pairs of characters. English plurals are folded and English stop words left out, both
+because measuring said so: on needs written as stories, leaving stop words out raised nDCG@10 from .23 to .52;
+folding plurals raised the recall of the right section from .76 to .79, and on scientific abstracts nDCG@10
+from .66 to .68. A full stemmer lost more than it found. The index is derived and can be built again from the
+texts; a change of this rule needs a new name.
+"""
+
+import hashlib
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+RULE: Final = "terms-1"
+
+_WORD = re.compile(r"[^\W_]+")
+# Han, kana, Thai, Lao, Khmer and Myanmar put no spaces between words.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]+"
+)
+
+_SIBILANT_PLURALS: Final = ("sses", "xes", "shes", "tches", "nches", "rches")
+_STOP_WORDS: Final = """
+a about after again all also am an and any are as at be because been before being but by can could did do
+does doing done else etc for from get got had has have having he her here him his how i if in into is it
+its itself just like may me might more most must my no nor not now of off on one only or other our out
+over own please she should so some such than that the their them then there these they this those through
+to too under until up us very was we were what when where which while who whom why will with within
+without would you your yours want wants wish
+"""
+STOP_WORDS: Final = frozenset(_STOP_WORDS.split())
+"""English words that say nothing of what a text is about."""
+
+
+def terms(text: str) -> list[str]:
+    """The terms of a text, in order and with repetitions: what is indexed of a passage and searched of a
+    need.
+    """
+    return [_fold_plural(word) for word in words(text) if _is_informative(word)]
+
+
+def words(text: str) -> list[str]:
+    """Every word of a text in its folded form, stop words included: two texts with the same words say the
+    same thing.
+    """
+    found: list[str] = []
+    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        found.extend((word,) if word.isascii() else _parts(word))
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def term_id(term: str) -> int:
+    """The 64-bit signed number under which the index keeps a term; computed here so that it holds across
+    engines and versions.
+    """
+    return int.from_bytes(
+        hashlib.blake2b(term.encode(), digest_size=8, person=b"terms-1").digest(), "big", signed=True
+    )
+
+
+def _is_informative(word: str) -> bool:
+    return word not in STOP_WORDS and not (len(word) == 1 and word.isascii() and word.isalpha())
+
+
+def _fold_plural(word: str) -> str:
+    """Harman's S-stemmer (How effective is suffixing?, 1991), with the plurals after sibilants it misses."""
+    if len(word) < 4 or not word.isascii() or not word.endswith("s"):
+        return word
+    if word.endswith("ies"):
+        return word if word.endswith(("eies", "aies")) else word[:-3] + "y"
+    if word.endswith(_SIBILANT_PLURALS):
+        return word[:-2]
+    if word.endswith("es"):
+        return word if word.endswith(("aes", "ees", "oes")) else word[:-1]
+    return word if word.endswith(("us", "ss")) else word[:-1]
+
+
+def _parts(word: str) -> list[str]:
+    parts: list[str] = []
+    last = 0
+    for run in _UNSPACED.finditer(word):
+        if run.start() > last:
+            parts.append(word[last : run.start()])
+        signs = run[0]
+        parts.extend(signs[i : i + 2] for i in range(max(1, len(signs) - 1)))
+        last = run.end()
+    if last < len(word):
+        parts.append(word[last:])
+    return parts
