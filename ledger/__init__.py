@@ -1,5 +1,5 @@
-"""The book: canonical JSON, the server's key ring, transactions, the append-only Merkle log and its signed heads.
+"""The book: an append-only, signed log, and the state that must change in the same breath as it.
 
-It owns the SQL ledger, in which the log and the state that must change atomically with it stand together.
-The lowest floor: it imports no other.
+This is the lowest floor. It knows canonical JSON, keys of the server, transactions, a Merkle log and its
+signed heads; it knows nothing of agents, documents or tools. It is the only owner of the SQL ledger.
 """

@@ -1,0 +1,234 @@
+"""Everything that differs between SQLite and PostgreSQL, and nothing else.
+
+What the ledger asks of an engine: a write transaction that excludes every other writer from its first
+statement, snapshot reads that can never write, commits that are on disk when they return, a clock, and tables
+that refuse UPDATE and DELETE.
+"""
+
+import os
+import sqlite3
+import time
+from abc import ABC, abstractmethod
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import DDL, Connection, Engine, NullPool, Table, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from ledger.errors import LedgerError, LedgerUnavailable
+
+BUSY_MS = 5_000
+"""How long a writer waits for another process's transaction before it answers `unavailable`."""
+
+_RETRY_SECONDS = 0.005
+
+_WRITE_PRAGMAS = (
+    "synchronous=FULL",  # NORMAL may lose the last commits on power loss, but an effect needs its record
+    "foreign_keys=ON",
+    "recursive_triggers=ON",  # or INSERT OR REPLACE would delete rows without firing the append-only trigger
+    "trusted_schema=OFF",
+)
+_READ_PRAGMAS = (*_WRITE_PRAGMAS, "query_only=ON")
+
+
+class Database(ABC):
+    """One database of either engine. Connections are plain SQLAlchemy ones; whoever opens one closes it."""
+
+    now_ms: str
+    """SQL expression: the database's clock in milliseconds since the epoch."""
+
+    _writing: Engine
+    _reading: Engine
+
+    def connect_writing(self) -> Connection:
+        """A connection whose `begin()` waits for every other writer and then excludes them."""
+        return self._writing.connect()
+
+    def connect_reading(self) -> Connection:
+        """A connection whose `begin()` starts a snapshot, and on which writing fails."""
+        return self._reading.connect()
+
+    @abstractmethod
+    def connect_creating(self) -> Connection:
+        """Like `connect_writing`, but works before there are tables."""
+
+    @abstractmethod
+    def check_in_place(self) -> None:
+        """Raise `LedgerUnavailable` if open connections no longer lead to the database of this name."""
+
+
+def open_database(url: str) -> Database:
+    """Open or create the database of a URL (`sqlite:///FILE` or `postgresql+psycopg://…`)."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise LedgerError(f"{url[:80]!r} is not a database URL; use sqlite:///FILE.") from error
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and parsed.database != ":memory:" and not parsed.query:
+            return Sqlite(Path(parsed.database))
+        case "postgresql":
+            return Postgres(parsed.render_as_string(hide_password=False))
+        case name:
+            raise LedgerError(f"A ledger cannot be kept in this {name} database; use sqlite:///FILE.")
+
+
+class Sqlite(Database):
+    """A SQLite file in WAL mode; several processes may share it."""
+
+    # julianday() is kept as whole milliseconds inside SQLite, so rounding restores them exactly.
+    now_ms = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+
+    def __init__(self, path: Path) -> None:
+        """Create the file if there is none."""
+        self._path = path.absolute()
+        if not self._path.parent.is_dir():
+            raise LedgerError(f"There is no folder {self._path.parent} to keep the ledger in; make it first.")
+        try:
+            with closing(self._connect("rwc")) as connection:
+                _switch_to_wal(connection)
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"The ledger {self._path} cannot be opened: {error}.") from error
+        self._file = self._identity()
+        self._writing = self._engine("BEGIN IMMEDIATE", _WRITE_PRAGMAS)
+        self._reading = self._engine("BEGIN DEFERRED", _READ_PRAGMAS)
+
+    def connect_creating(self) -> Connection:
+        """The same as for writing."""
+        return self.connect_writing()
+
+    def check_in_place(self) -> None:
+        """SQLite goes on writing happily into a file that was deleted or replaced, so we look ourselves."""
+        if self._identity() != self._file:
+            raise LedgerUnavailable(f"The ledger {self._path} was moved or replaced; restart the server.")
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        # A URI, because only it can say "never create": a ledger that vanished must not come back empty.
+        # isolation_level=None: sqlite3 starts no transactions of its own; our BEGIN below is the only one.
+        return sqlite3.connect(
+            f"file:{quote(str(self._path))}?mode={mode}",
+            uri=True,
+            timeout=BUSY_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    def _engine(self, begin: str, pragmas: tuple[str, ...]) -> Engine:
+        engine = create_engine("sqlite://", creator=lambda: self._connect("rw"), poolclass=NullPool)
+
+        def set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+
+        def emit_begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        event.listen(engine, "connect", set_pragmas)
+        event.listen(engine, "begin", emit_begin)
+        return engine
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Make the file a WAL one, for good. SQLite's own patience does not extend to this statement."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
+
+
+class Postgres(Database):
+    """A PostgreSQL database that several servers share."""
+
+    now_ms = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engines; nothing connects yet."""
+        waiting = {"options": f"-c lock_timeout={BUSY_MS}"}
+        base = create_engine(url, poolclass=NullPool, connect_args=waiting)
+        self._creating = base.execution_options()
+        self._writing = base.execution_options(isolation_level="SERIALIZABLE")
+        self._reading = base.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+        def exclude_writers(connection: Connection) -> None:
+            # LOCK takes no snapshot, so the transaction sees all that was committed before it got the lock:
+            # writers queue here instead of failing to serialise at COMMIT.
+            connection.exec_driver_sql("LOCK TABLE heads IN EXCLUSIVE MODE")
+
+        def exclude_creators(connection: Connection) -> None:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226181)")
+
+        event.listen(self._writing, "begin", exclude_writers)
+        event.listen(self._creating, "begin", exclude_creators)
+
+    def connect_creating(self) -> Connection:
+        """A connection whose `begin()` excludes others that create tables."""
+        return self._creating.connect()
+
+    def check_in_place(self) -> None:
+        """A connection to a server that is gone fails by itself."""
+
+
+_SQLITE_FAILED = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+def is_unavailable(error: DBAPIError) -> bool:
+    """Whether the database failed (locks, disk, file, connection), rather than the statement."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _SQLITE_FAILED  # the low byte of an extended code is its primary code
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def unavailable(error: BaseException) -> LedgerUnavailable:
+    """What to tell callers when the database failed; the error itself stays its cause."""
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    failure = LedgerUnavailable(
+        f"The ledger cannot be used now ({reason}) and nothing was done; see that its disk and file are in order."
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def append_only(table: Table) -> None:
+    """Make the database itself refuse UPDATE and DELETE on a table, whoever asks."""
+    name = table.name
+    sentence = f"{name} is append-only"
+    for verb in ("UPDATE", "DELETE"):
+        sqlite = DDL(
+            f"CREATE TRIGGER {name}_refuses_{verb.lower()} BEFORE {verb} ON {name} "
+            f"BEGIN SELECT RAISE(ABORT, '{sentence}'); END"
+        )
+        event.listen(table, "after_create", sqlite.execute_if(dialect="sqlite"))
+    postgres = DDL(
+        f"CREATE FUNCTION {name}_refuses() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{sentence}'; END $$; "
+        f"CREATE TRIGGER {name}_refuses BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuses()"
+    )
+    event.listen(table, "after_create", postgres.execute_if(dialect="postgresql"))
