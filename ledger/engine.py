@@ -7,10 +7,10 @@ that refuse UPDATE and DELETE.
 
 import os
 import sqlite3
-import time
 from abc import ABC, abstractmethod
 from contextlib import closing
 from pathlib import Path
+from time import monotonic, sleep
 from urllib.parse import quote
 
 from sqlalchemy import DDL, Connection, Engine, NullPool, Table, create_engine, event, make_url
@@ -137,15 +137,15 @@ class Sqlite(Database):
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Make the file a WAL one, for good. SQLite's own patience does not extend to this statement."""
-    deadline = time.monotonic() + BUSY_MS / 1000
+    deadline = monotonic() + BUSY_MS / 1000
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
                 raise
-        time.sleep(_RETRY_SECONDS)
+        sleep(_RETRY_SECONDS)
 
 
 class Postgres(Database):
@@ -209,7 +209,7 @@ def unavailable(error: BaseException) -> LedgerUnavailable:
     """What to tell callers when the database failed; the error itself stays its cause."""
     reason = error.orig if isinstance(error, DBAPIError) else error
     failure = LedgerUnavailable(
-        f"The ledger cannot be used now ({reason}) and nothing was done; see that its disk and file are in order."
+        f"The ledger cannot be used now ({reason}) and nothing was done; look at its disk and file."
     )
     failure.__cause__ = error
     return failure

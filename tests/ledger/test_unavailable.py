@@ -111,10 +111,14 @@ def test_a_new_ledger_waits_for_another_process_that_is_creating_it(
     path: Path, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_MS", 20)
-    monkeypatch.setattr(engine.time, "monotonic", lambda: 0)
+    monkeypatch.setattr(engine, "monotonic", lambda: 0)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        monkeypatch.setattr(engine.time, "sleep", lambda _seconds: other.rollback())  # pyright: ignore[reportUnknownLambdaType]
+
+        def finish_instead_of_sleeping(_seconds: float) -> None:
+            other.rollback()
+
+        monkeypatch.setattr(engine, "sleep", finish_instead_of_sleeping)
         Ledger.open(f"sqlite:///{path}", keys, origin=ORIGIN).close()
 
 

@@ -1,0 +1,104 @@
+"""The call as it is presented to the gate: what the caller sent, completed with the facts of this moment.
+
+One place builds it, so that a proposed action, a refused write and a redemption speak of the same thing.
+"""
+
+from __future__ import annotations
+
+from context_store.shown import showings
+from ledger.canonical import JsonObject
+from ledger.clock import rfc3339
+from ledger.transaction import Reading, Transaction
+from policies.approvals import ApprovalRequest, request_approval
+from policies.call import PresentedCall, default_quorum
+from policies.codes import Denial
+from policies.tokens import derive_token
+from tool_scopes.arguments import target_of
+from tool_scopes.house import House
+from tool_scopes.observations import observation_digests
+from tool_scopes.runs import Run
+from tool_scopes.views import ViewTool
+from tool_scopes.workflows import Step, Workflow
+
+
+def present(
+    house: House, reading: Reading, run: Run, workflow: Workflow, tool: ViewTool, arguments: JsonObject
+) -> PresentedCall:
+    """The call of `tool` with complete, canonical `arguments` in the run's current step.
+
+    `evidence` holds the digests of everything that the run was shown: its bundles and its observations.
+    """
+    return PresentedCall(
+        upstream=tool.view.upstream,
+        endpoint=house.upstreams[tool.view.upstream].endpoint,
+        tool=tool.view.tool,
+        fingerprint=tool.view.fingerprint or "",
+        arguments=arguments,
+        target=target_of(tool.view, arguments),
+        precondition=None,
+        tenant=run.tenant,
+        principal=run.principal,
+        run=run.id,
+        step=run.step,
+        epoch=run.epoch,
+        evidence=(
+            *(shown.digest for shown in showings(reading, run.id)),
+            *observation_digests(reading, run.id),
+        ),
+        policy=house.policies.digest,
+        catalogue=house.catalogue.digest,
+        workflow=workflow.digest,
+    )
+
+
+def ask_for_approval(
+    house: House,
+    tx: Transaction,
+    run: Run,
+    workflow: Workflow,
+    step: Step,
+    tool: ViewTool,
+    presented: PresentedCall,
+    reason: str,
+) -> ApprovalRequest | Denial:
+    """A request that humans judge out of band, or the open one for the identical call.
+
+    `reason` is the agent's own word, shown to reviewers as such: they judge the arguments.
+    """
+    call = presented.under(
+        quorum=default_quorum(sensitive=tool.view.sensitive),
+        not_before=tx.now_ms,
+        expires=tx.now_ms + step.limits.approval_minutes * 60_000,
+    )
+    summary: JsonObject = {
+        "workflow": workflow.name,
+        "version": workflow.version,
+        "step": step.name,
+        "purpose": step.purpose,
+        "tool": tool.view.name,
+        "reason": reason,
+    }
+    return request_approval(tx, call, house.ring.secret("approval-token"), summary)
+
+
+def approval_required(house: House, request: ApprovalRequest) -> Denial:
+    """The refusal that tells an agent which approval its call needs, with the token that it will carry once
+    approved.
+    """
+    return Denial(
+        "approval_required",
+        reason=f"no approval came with the call; request {request.id} is {request.state}",
+        detail={"approval": approval_detail(house, request)},
+    )
+
+
+def approval_detail(house: House, request: ApprovalRequest) -> JsonObject:
+    """What the requesting agent may know of a request. The token is derived again, so a client that lost it
+    can ask.
+    """
+    return {
+        "request": request.id,
+        "approval_token": derive_token(house.ring.secret("approval-token"), request.id),
+        "state": request.state,
+        "expires": rfc3339(request.expires_ms),
+    }

@@ -1,0 +1,56 @@
+"""Standing: where a caller stands when it acts, decided once and the same way for a list and for a call.
+
+Another's run, a run that does not exist and a run of another workflow are the same answer. A stale epoch is
+`step_closed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.transaction import Reading
+from policies.codes import Denial
+from tool_scopes.house import Caller, House
+from tool_scopes.runs import OPEN_STATES, Run, find_run
+from tool_scopes.scopes import Scope
+from tool_scopes.workflows import Step, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A caller in the current step of a run of its own, and the scope of that step."""
+
+    caller: Caller
+    run: Run
+    workflow: Workflow
+    step: Step
+    scope: Scope
+
+
+def stand(house: House, reading: Reading, caller: Caller, run_id: str | None) -> Standing | Denial:
+    """Where `caller` stands in the run that its credential or its `run_id` names.
+
+    A pass names its run itself; naming another one beside it is the same answer as naming none.
+    """
+    named = caller.run if run_id is None else run_id
+    if named is None or (caller.run is not None and named != caller.run):
+        return Denial("unknown_tool", reason="no run is named by the credential or by run_id")
+    run = find_run(reading, named)
+    if run is None:
+        return Denial("unknown_tool", reason=f"there is no run {named[:64]}")
+    agent = caller.agent
+    if (run.tenant, run.principal) != (agent.tenant, agent.id):
+        return Denial("unknown_tool", reason=f"run {run.id} belongs to {run.principal} of {run.tenant}")
+    if caller.workflow is not None and caller.workflow != run.workflow:
+        return Denial(
+            "unknown_tool", reason=f"run {run.id} is of workflow {run.workflow}, not {caller.workflow}"
+        )
+    if run.status not in OPEN_STATES:
+        return Denial("step_closed", reason=f"run {run.id} is {run.status}")
+    if caller.epoch is not None and caller.epoch != run.epoch:
+        return Denial("step_closed", reason=f"the pass is of epoch {caller.epoch}, the run is at {run.epoch}")
+    if caller.step is not None and caller.step != run.step:
+        return Denial("step_closed", reason=f"the caller is at step {caller.step}, the run is at {run.step}")
+    workflow = house.scopes.workflow_of(reading, run)
+    step = workflow.steps[run.step]
+    return Standing(caller, run, workflow, step, house.scopes.scope(workflow, step))

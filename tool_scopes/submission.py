@@ -1,0 +1,229 @@
+"""Submitting a step: the envelope is checked, checkpoints are asked, and the run moves on; in one ledger
+transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from anyio import to_thread
+
+from context_store.shown import showings
+from context_store.head import head_release
+from ledger.canonical import JsonObject, JsonValue, canonical
+from ledger.entries import Entry, RestsOn
+from ledger.transaction import Transaction
+from policies.codes import Denial
+from policies.decisions import submit_step as may_submit_step
+from tool_scopes.arguments import complete_arguments, target_of
+from tool_scopes.checkpoints import reasons_to_stop, retries_exhausted
+from tool_scopes.envelopes import (
+    CheckedEnvelope,
+    Envelope,
+    ProposedAction,
+    check_quotes,
+    parse_envelope,
+    refused,
+)
+from tool_scopes.house import Answer, Caller, House
+from tool_scopes.presenting import approval_detail, ask_for_approval, present
+from tool_scopes.quotes import QuoteFinder
+from tool_scopes.refusals import Refused, refusal_entry, refuse
+from tool_scopes.reviews import open_review
+from tool_scopes.runs import Run, count_retry, enter_step, find_run, set_status
+from tool_scopes.standing import Standing, stand
+from tool_scopes.steps import describe_step
+from tool_scopes.tables import envelopes
+from tool_scopes.views import ViewTool
+from tool_scopes.workflows import StepKind
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposed action that fits a tool of a following execute step."""
+
+    step: str
+    tool: ViewTool
+    action: ProposedAction
+
+
+async def submit_step(
+    house: House, caller: Caller, run_id: str | None, given: JsonObject, successor: str | None = None
+) -> Answer | Refused:
+    """End the current step with an envelope. A refused envelope names the item that is wrong, and counts as a
+    retry.
+    """
+    standing = house.ledger.read(lambda reading: stand(house, reading, caller, run_id))
+    if isinstance(standing, Denial):
+        return await refuse(house, caller, None, "submit_step", standing)
+    run = standing.run
+    if run.status == "waiting":
+        waits = Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
+        return await refuse(house, caller, run.id, "submit_step", waits)
+    decision = house.policies.decide(
+        may_submit_step(caller.agent, run.id, run.tenant, run_owner=run.principal)
+    )
+    if not decision.allowed:
+        return await refuse(
+            house, caller, run.id, "submit_step", Denial("policy_denied", reason=decision.reason)
+        )
+    finder = QuoteFinder(house, standing)
+    checked = await to_thread.run_sync(_check, standing, given, successor, finder.find)
+    if isinstance(checked, Denial):
+        return await house.ledger.transact(partial(_count_refusal, standing, checked))
+    return await house.ledger.transact(partial(_move, house, standing, checked, successor))
+
+
+def _check(
+    standing: Standing, given: JsonObject, successor: str | None, find: Callable[[str, str], str | None]
+) -> CheckedEnvelope | Denial:
+    """Everything about the envelope that needs no transaction."""
+    step = standing.step
+    envelope = parse_envelope(given)
+    if isinstance(envelope, Denial):
+        return envelope
+    if envelope.step != step.name:
+        return refused("step", f"the run is at step {step.name}")
+    wrong = next(iter(step.output_validator.iter_errors(envelope.state)), None)
+    if wrong is not None:
+        where = ".".join(["state", *(str(part) for part in wrong.instance_path)])
+        return refused(where, wrong.message[:300])
+    if successor is not None and successor not in step.next:
+        return refused("next", f"step {step.name} goes on to {', '.join(step.next) or 'nothing'}")
+    return check_quotes(envelope, find)
+
+
+def _count_refusal(standing: Standing, denial: Denial, tx: Transaction) -> Refused:
+    run = find_run(tx, standing.run.id)
+    if run is None or run.epoch != standing.run.epoch or run.status != "open":
+        moved = Denial("step_closed", reason="the run moved on while the envelope was on its way")
+        tx.append(refusal_entry(standing.caller, standing.run.id, "submit_step", moved))
+        return Refused(moved)
+    item: JsonObject = {"step": run.step, "epoch": run.epoch, "retry": run.retries + 1, **denial.detail}
+    tx.append(Entry("envelope.refused", run.tenant, item, principal=run.principal, run=run.id))
+    run = count_retry(tx, run)
+    if retries_exhausted(standing.step, run.retries):
+        open_review(tx, run, [f"{run.retries} envelopes of step {run.step} were refused"])
+    return Refused(denial)
+
+
+def _move(
+    house: House, standing: Standing, checked: CheckedEnvelope, successor: str | None, tx: Transaction
+) -> Answer | Refused:
+    """Record the envelope and move the run: on, to a human, or to its end."""
+
+    def refuse_here(denial: Denial) -> Refused:
+        tx.append(refusal_entry(standing.caller, standing.run.id, "submit_step", denial))
+        return Refused(denial)
+
+    run = find_run(tx, standing.run.id)
+    if run is None or run.epoch != standing.run.epoch:
+        return refuse_here(Denial("step_closed", reason="the run moved on while the envelope was on its way"))
+    if run.status == "waiting":
+        return refuse_here(Denial("checkpoint_open", reason=f"run {run.id} waits for a human"))
+    step, envelope = standing.step, checked.envelope
+    carried: JsonObject = {key: envelope.state[key] for key in step.carry if key in envelope.state}
+    state: JsonObject = {**run.state, **carried}
+    proposal = proposal_of(house, standing, envelope, state)
+    if isinstance(proposal, Denial):
+        return _count_refusal(standing, proposal, tx)
+    _record(tx, run, checked)
+    shown = [bundle.sufficiency for bundle in showings(tx, run.id, epoch=run.epoch)]
+    sensitive = proposal is not None and proposal.tool.view.sensitive
+    reasons = reasons_to_stop(step, envelope, shown, sensitive=sensitive)
+    if reasons:
+        waiting = open_review(tx, run, reasons)
+        return Answer(
+            "done", {"run": run.id, "status": waiting.status, "waiting_for_a_human": list[JsonValue](reasons)}
+        )
+    if envelope.status == "failed":
+        ended = set_status(tx, run, "failed", because=envelope.reason)
+        return Answer("done", {"run": run.id, "status": ended.status})
+    return go_on(house, standing, tx, run, state, successor, proposal, envelope.reason)
+
+
+def go_on(
+    house: House,
+    standing: Standing,
+    tx: Transaction,
+    run: Run,
+    state: JsonObject,
+    successor: str | None,
+    proposal: Proposal | None,
+    reason: str,
+) -> Answer | Refused:
+    """Enter the next step, or end the run. A proposed action becomes an approval request of the step that may
+    carry it out.
+    """
+    step = standing.step
+    chosen = successor or (proposal.step if proposal else None) or (step.next[0] if step.next else None)
+    if chosen is None:
+        ended = set_status(tx, run, "done", because="the last step was submitted")
+        return Answer("done", {"run": run.id, "status": ended.status})
+    following = standing.workflow.steps[chosen]
+    moved = enter_step(
+        tx,
+        run,
+        following,
+        state=state,
+        release=head_release(tx, run.tenant),
+        because=f"{step.name} was submitted",
+    )
+    scope = house.scopes.scope(standing.workflow, following)
+    body: JsonObject = {"run": run.id, "status": moved.status}
+    body["current_step"] = describe_step(moved, standing.workflow, following, scope)
+    if proposal is not None and proposal.step == chosen:
+        arguments = complete_arguments(proposal.tool, proposal.action.arguments, state)
+        assert not isinstance(arguments, Denial), "checked when the proposal was read"
+        presented = present(house, tx, moved, standing.workflow, proposal.tool, arguments)
+        asked = ask_for_approval(
+            house, tx, moved, standing.workflow, following, proposal.tool, presented, reason
+        )
+        if not isinstance(asked, Denial):
+            body["approval"] = approval_detail(house, asked)
+    return Answer("done", body)
+
+
+def proposal_of(
+    house: House, standing: Standing, envelope: Envelope, state: JsonObject
+) -> Proposal | Denial | None:
+    """The proposed action against the execute steps that follow; None when nothing is proposed."""
+    action = envelope.proposed_action
+    if action is None:
+        return None
+    for name in standing.step.next:
+        following = standing.workflow.steps[name]
+        if following.kind is not StepKind.EXECUTE:
+            continue
+        tool = house.scopes.scope(standing.workflow, following).tools.get(action.type)
+        if tool is None:
+            continue
+        arguments = complete_arguments(tool, action.arguments, state)
+        if isinstance(arguments, Denial):
+            return refused("proposed_action.arguments", arguments.reason)
+        target = target_of(tool.view, arguments)
+        if action.target_id is not None and action.target_id != target:
+            return refused("proposed_action.target_id", f"this call acts on {target}")
+        return Proposal(name, tool, action)
+    return refused(
+        "proposed_action.type", f"no execute step after {standing.step.name} has the tool {action.type}"
+    )
+
+
+def _record(tx: Transaction, run: Run, checked: CheckedEnvelope) -> None:
+    envelope = checked.envelope
+    stored = envelope.model_dump(mode="json")
+    for item, cited in zip(stored["evidence"], checked.cited, strict=True):
+        item["source"] = cited
+    text = canonical(stored).decode()
+    tx.execute(
+        envelopes.insert(),
+        {"run": run.id, "epoch": run.epoch, "step": run.step, "envelope": text, "at_ms": tx.now_ms},
+    )
+    name = f"{run.id}/{run.step}#{run.epoch}"
+    edges = tuple(RestsOn(name, "cites", cited) for cited in dict.fromkeys(checked.cited))
+    body: JsonObject = {"step": run.step, "epoch": run.epoch, "envelope": json.loads(text)}
+    tx.append(Entry("step.submitted", run.tenant, body, principal=run.principal, run=run.id, rests_on=edges))

@@ -1,0 +1,143 @@
+"""The SQL tables of this floor: runs, step passes, observations, envelopes, reviews and executions.
+
+They stand on the ledger's metadata, so that they change in the same transaction as the log. Every state that
+must never exist is excluded by a CHECK or a unique index, because a constraint also holds for code that
+nobody has written yet.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from ledger.tables import metadata
+
+workflow_versions = Table(
+    "workflow_versions",
+    metadata,
+    # A run keeps the version that it started with, so the text is kept for as long as the ledger.
+    Column("digest", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("workflow", String, nullable=False),
+    Column("workflow_digest", String, ForeignKey("workflow_versions.digest"), nullable=False),
+    Column("idempotency_key", String),
+    Column("input_digest", String, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("release", Integer, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    # NULL keys are distinct in SQL: runs without a key never collide.
+    UniqueConstraint("tenant", "principal", "workflow", "idempotency_key", name="one_run_for_a_key"),
+    CheckConstraint("status IN ('open', 'waiting', 'done', 'failed', 'cancelled')", name="run_status"),
+    CheckConstraint("epoch >= 1 AND retries >= 0", name="run_counts"),
+)
+
+step_passes = Table(
+    "step_passes",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("principal", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("step", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("observations_of_run", "run"),
+)
+
+envelopes = Table(
+    "envelopes",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("step", String, nullable=False),
+    Column("envelope", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("step", String, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("resolution", String),
+    Column("resolved_by", String),
+    Column("note", Text),
+    Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint(
+        "resolution IS NULL OR resolution IN ('continue', 'send_back', 'stop')", name="review_resolution"
+    ),
+    CheckConstraint("(resolution IS NULL) = (resolved_by IS NULL)", name="review_resolved_by_somebody"),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("step", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    # One redemption, one frame: no second execution can ever name the same request.
+    Column("request", String, nullable=False, unique=True),
+    Column("upstream", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("instance", String, nullable=False),
+    Column("lease_until_ms", BigInteger, nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("settled_ms", BigInteger),
+    CheckConstraint("state IN ('executing', 'succeeded', 'failed', 'in_doubt')", name="execution_state"),
+    CheckConstraint("(state = 'executing') = (settled_ms IS NULL)", name="execution_settled_at"),
+    # At most one execution under way or in doubt for one target (design: The gate).
+    Index(
+        "one_execution_for_a_target",
+        "tenant",
+        "upstream",
+        "target",
+        unique=True,
+        sqlite_where=text("state IN ('executing', 'in_doubt')"),
+        postgresql_where=text("state IN ('executing', 'in_doubt')"),
+    ),
+    Index("executions_of_run", "run"),
+)

@@ -1,0 +1,74 @@
+"""The route of a tool call: standing, scope, arguments, decision, and then a read or a write.
+
+The order is the design's order of judgement, and it is the same by desk, pass and URL.
+"""
+
+from __future__ import annotations
+
+from policies.gate_state import GateState, read_gate
+
+from ledger.canonical import JsonObject, digest
+from ledger.transaction import Reading
+from policies.codes import Denial
+from policies.decisions import use_tool
+from tool_scopes.arguments import complete_arguments
+from tool_scopes.house import Answer, Caller, House
+from tool_scopes.read_calls import answer_read
+from tool_scopes.refusals import Refused, refuse
+from tool_scopes.standing import Standing, stand
+from tool_scopes.views import ViewTool
+from tool_scopes.write_calls import carry_out_write
+
+
+async def call_tool(
+    house: House, caller: Caller, run_id: str | None, name: str, given: JsonObject, token: str | None
+) -> Answer | Refused:
+    """Call the tool `name` of the caller's step with `given` arguments, and with an approval `token` when it
+    is a write.
+    """
+
+    def look(reading: Reading) -> tuple[Standing | Denial, GateState]:
+        return stand(house, reading, caller, run_id), read_gate(reading)
+
+    standing, gate = house.ledger.read(look)
+    if isinstance(standing, Denial):
+        return await refuse(house, caller, None, name, standing)
+    run = standing.run
+    tool = standing.scope.tools.get(name)
+    if tool is None:
+        unknown = Denial("unknown_tool", reason=f"{name[:128]} is not in the scope of step {run.step}")
+        return await refuse(house, caller, run.id, name, unknown)
+    arguments = complete_arguments(tool, given, run.state)
+    if isinstance(arguments, Denial):
+        return await refuse(house, caller, run.id, name, arguments)
+    denial = _denied(house, standing, tool, gate)
+    if denial is not None:
+        return await refuse(house, caller, run.id, name, denial, digest("bailiwick-arguments-v1", arguments))
+    if tool.view.effect == "write":
+        return await carry_out_write(house, standing, tool, arguments, token)
+    return await answer_read(house, standing, tool, arguments)
+
+
+def _denied(house: House, standing: Standing, tool: ViewTool, gate: GateState) -> Denial | None:
+    """What stops this call before any approval is looked at."""
+    run, view = standing.run, tool.view
+    if gate.frozen:
+        return Denial("frozen", reason="everything is frozen")
+    if view.effect == "write" and run.status == "waiting":
+        return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
+    is_write = view.effect == "write"
+    question = use_tool(
+        standing.caller.agent,
+        view.name,
+        run.tenant,
+        run_owner=run.principal,
+        in_scope=True,
+        step_kind=standing.step.kind.value,
+        effect=view.effect,
+        sensitive=view.sensitive,
+        # The promise that write_calls keeps: it redeems an approval of this very call before any frame
+        # leaves.
+        approved=is_write,
+    )
+    decision = house.policies.decide(question)
+    return None if decision.allowed else Denial("policy_denied", reason=decision.reason)

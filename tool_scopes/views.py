@@ -1,0 +1,180 @@
+"""From a catalogue's view and the live tool to what an agent sees, and to what its calls are checked against.
+
+The schema that is shown leaves out what is fixed or bound; the full schema, compiled once, judges the
+completed arguments. A tool that is not exactly as the admin accepted it is quarantined: it is in no list
+and cannot be called.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+import jsonschema_rs
+
+from ledger.canonical import CanonicalError, JsonObject, JsonValue, check_value
+from tool_scopes.catalogue import APPROVAL_ARGUMENT, RESERVED_ARGUMENTS, RESERVED_NAMES, Effect, View
+from tool_scopes.schemas import SchemaRefused, compile_arguments, usable_defaults, without_arguments
+from tool_scopes.upstream.tools import UpstreamTool, fingerprint
+
+APPROVAL_DESCRIPTION: Final = (
+    "Leave this out at first: the answer is `approval_required` with a token that starts with apr_. "
+    "When people have approved, send exactly the same call again with that token here."
+)
+"""Teaches an agent that knows nothing of Bailiwick how a write is done."""
+
+
+class ViewRefused(ValueError):
+    """A view does not fit the live tool. The message says why and what the admin can do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewTool:
+    """One view over one live tool, ready to be listed and called."""
+
+    view: View
+    name: str
+    description: str
+    input_schema: JsonObject
+    """What agents see: nothing fixed, nothing bound, and the approval token on a write."""
+    full_schema: JsonObject
+    """The upstream's own schema, which completed arguments are validated against."""
+    validator: jsonschema_rs.Validator
+    defaults: Mapping[str, JsonValue]
+    """The defaults of top-level arguments, as they are filled in before a call is judged."""
+    required: frozenset[str]
+    """Arguments that the full schema requires."""
+
+    @property
+    def effect(self) -> Effect:
+        """The effect that the catalogue gives the tool."""
+        return self.view.effect
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one upstream's views come to: tools by view name, and why others are held back."""
+
+    tools: Mapping[str, ViewTool]
+    quarantined: Mapping[str, str]
+
+
+def build_view(view: View, tool: UpstreamTool) -> ViewTool:
+    """The view over its live tool. Raises ViewRefused when the two do not fit together."""
+    try:
+        schema = cast("JsonObject", check_value(tool.input_schema))
+        validator = compile_arguments(schema)
+    except (CanonicalError, SchemaRefused) as error:
+        raise ViewRefused(f"{view.name}: the input schema of {tool.name} cannot be used: {error}") from None
+    properties = _properties(schema)
+    _refuse_reserved(view, tool, properties)
+    for argument in (*view.fixed, *view.bound, *view.secrets):
+        if argument not in properties:
+            raise ViewRefused(
+                f"{view.name}: {tool.name} has no argument {argument}; it has {_listed(properties)}"
+            )
+    defaults = usable_defaults(schema)
+    required = frozenset(str(name) for name in cast("list[JsonValue]", schema.get("required", [])))
+    certain = required | set(defaults) | set(view.fixed) | set(view.bound)
+    missing = next((name for name in view.target_arguments if name not in certain), None)
+    if missing is not None:
+        raise ViewRefused(
+            f"{view.name}: the target names {missing}, which a call of {tool.name} need not have; "
+            f"use arguments that it requires: {_listed(required)}"
+        )
+    shown = without_arguments(schema, frozenset((*view.fixed, *view.bound)))
+    if view.is_write:
+        shown = _with_approval_token(shown)
+    return ViewTool(
+        view=view,
+        name=view.name,
+        description=view.description or tool.description,
+        input_schema=shown,
+        full_schema=schema,
+        validator=validator,
+        defaults=defaults,
+        required=required,
+    )
+
+
+def check_fingerprints(
+    views: Iterable[View], endpoint: str, tools: Mapping[str, UpstreamTool]
+) -> Mapping[str, str]:
+    """The views of one upstream whose tool is not as accepted: view name → why, with what the admin can do.
+
+    `tools` are the live tools by name at `endpoint`.
+    """
+    quarantined: dict[str, str] = {}
+    for view in views:
+        tool = tools.get(view.tool)
+        if tool is None:
+            quarantined[view.name] = f"{view.upstream} no longer offers a tool {view.tool}"
+        elif view.fingerprint is None:
+            quarantined[view.name] = (
+                f"{view.tool} is not accepted yet; see it, then `bailiwick upstream accept {view.upstream}`"
+            )
+        elif view.fingerprint != _live_fingerprint(endpoint, tool):
+            quarantined[view.name] = (
+                f"{view.tool} is not what was accepted: its place, description or schema changed; see "
+                f"`bailiwick upstream diff {view.upstream}`, then `bailiwick upstream accept {view.upstream}`"
+            )
+    return quarantined
+
+
+def offer_views(views: Iterable[View], endpoint: str, tools: Mapping[str, UpstreamTool]) -> Offer:
+    """Of one upstream's views, those that can be used now; hidden ones are in neither part."""
+    shown = [view for view in views if not view.hidden]
+    quarantined = dict(check_fingerprints(shown, endpoint, tools))
+    offered: dict[str, ViewTool] = {}
+    for view in shown:
+        if view.name not in quarantined:
+            try:
+                offered[view.name] = build_view(view, tools[view.tool])
+            except ViewRefused as error:
+                quarantined[view.name] = str(error)
+    return Offer(offered, quarantined)
+
+
+def reserved_uses(tools: Iterable[UpstreamTool]) -> tuple[str, ...]:
+    """Names of the desk that an upstream uses, as `tool` or `tool.argument`; such an upstream is refused."""
+    found: list[str] = []
+    for tool in tools:
+        if tool.name in RESERVED_NAMES:
+            found.append(tool.name)
+        found += [
+            f"{tool.name}.{name}" for name in _properties(tool.input_schema) if name in RESERVED_ARGUMENTS
+        ]
+    return tuple(found)
+
+
+def _refuse_reserved(view: View, tool: UpstreamTool, properties: Iterable[str]) -> None:
+    if view.name in RESERVED_NAMES or tool.name in RESERVED_NAMES:
+        raise ViewRefused(f"{view.name}: {tool.name} takes a name of the desk; such a tool is refused")
+    reserved = next((name for name in properties if name in RESERVED_ARGUMENTS), None)
+    if reserved is not None:
+        raise ViewRefused(
+            f"{view.name}: {tool.name} has an argument {reserved}, a name of the desk; such a tool is refused"
+        )
+
+
+def _live_fingerprint(endpoint: str, tool: UpstreamTool) -> str | None:
+    try:
+        return fingerprint(endpoint, tool)
+    except CanonicalError:
+        return None
+
+
+def _properties(schema: JsonObject) -> dict[str, JsonValue]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _with_approval_token(schema: JsonObject) -> JsonObject:
+    token: JsonObject = {"type": "string", "description": APPROVAL_DESCRIPTION}
+    return {**schema, "properties": {**copy.deepcopy(_properties(schema)), APPROVAL_ARGUMENT: token}}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

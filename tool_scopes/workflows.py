@@ -1,0 +1,292 @@
+"""Workflows: what each step is for, what it may see and use, and when a human must look.
+
+A workflow is one YAML file with a version. What it says is validated as a whole when it is loaded: a step's
+kind sets a posture that the file can narrow and never widen, every step can be reached, and every tool stands
+in the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Protocol
+
+import jsonschema_rs
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ledger.canonical import JsonObject, text_digest
+from tool_scopes.yaml_files import FileRefused, Location, line_in, parse_yaml
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class StepKind(StrEnum):
+    """The five kinds of step; each has a default tool posture."""
+
+    READ = "read"
+    CLASSIFY = "classify"
+    PLAN = "plan"
+    DRAFT = "draft"
+    EXECUTE = "execute"
+
+
+POSTURES: Mapping[StepKind, Mapping[str, int]] = MappingProxyType(
+    {
+        # kind → effect → how many tools of that effect a step may hold; what is absent is zero.
+        StepKind.READ: {"read": 64},
+        StepKind.CLASSIFY: {"read": 64, "lookup": 1},
+        StepKind.PLAN: {"read": 64, "simulate": 64},
+        StepKind.DRAFT: {},
+        StepKind.EXECUTE: {"write": 1},
+    }
+)
+"""What a step kind allows at most. A workflow can narrow it and never widen it (design: Words, step kind)."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StepContext(_Strict):
+    """What evidence a step may see."""
+
+    collections: list[Name] = Field(default_factory=list[str])
+    labels: list[Name] = Field(default_factory=list[str])
+    pinned: list[str] = Field(default_factory=list[str])
+    need: str = Field(min_length=1)
+    budget: int = Field(default=800, ge=50, le=20_000)
+
+
+class Checkpoints(_Strict):
+    """When a step stops for a human. What an agent claims can open a checkpoint, never avoid one."""
+
+    confidence_below: float | None = Field(default=None, ge=0, le=1)
+    evidence: list[Literal["contradictory", "insufficient", "stale"]] = Field(
+        default_factory=lambda: ["contradictory", "insufficient"]
+    )
+    sensitive_action: bool = False
+
+    @field_validator("confidence_below", mode="before")
+    @classmethod
+    def _whole_numbers_count(cls, value: object) -> object:
+        return float(value) if type(value) is int else value
+
+
+class Limits(_Strict):
+    """How much a step may do before it stops for a human."""
+
+    executions: int = Field(default=1, ge=0, le=100)
+    retries: int = Field(default=3, ge=0, le=100)
+    approval_minutes: int = Field(default=60, ge=1, le=10_080)
+
+
+class StepFile(_Strict):
+    """One step as the file says it."""
+
+    kind: Literal["read", "classify", "plan", "draft", "execute"]
+    purpose: str = Field(min_length=1)
+    context: StepContext | None = None
+    tools: list[str] = Field(default_factory=list[str])
+    output: dict[str, Any] = Field(default_factory=lambda: {"type": "object"})
+    carry: list[str] = Field(default_factory=list[str])
+    checkpoints: Checkpoints = Checkpoints()
+    limits: Limits = Limits()
+    next: list[Name] = Field(default_factory=list[str])
+
+
+class WorkflowFile(_Strict):
+    """A workflow as the file says it."""
+
+    workflow: Name
+    version: int = Field(ge=1)
+    purpose: str = Field(min_length=1)
+    input: dict[str, Any]
+    start: Name
+    steps: dict[Name, StepFile] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a loaded workflow."""
+
+    name: str
+    kind: StepKind
+    purpose: str
+    needs: StepContext | None
+    tools: tuple[str, ...]
+    output: JsonObject
+    output_validator: jsonschema_rs.Validator
+    carry: tuple[str, ...]
+    checkpoints: Checkpoints
+    limits: Limits
+    next: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A loaded workflow. `digest` is over the file's text: it is what a run keeps and what an approval is
+    bound to.
+    """
+
+    name: str
+    version: int
+    purpose: str
+    digest: str
+    source: str
+    input: JsonObject
+    input_validator: jsonschema_rs.Validator
+    start: str
+    steps: Mapping[str, Step]
+
+
+class _Refuse(Protocol):
+    """Makes the refusal of one place of the file."""
+
+    def __call__(self, location: Location, sentence: str) -> FileRefused: ...
+
+
+def parse_workflow(source: str, *, path: str, effects: Mapping[str, str]) -> Workflow:
+    """The workflow of one file's text.
+
+    `effects` maps every tool view that the catalogue offers to its effect; `path` is only for messages.
+    Raises FileRefused with the file, the line and what to change.
+    """
+    file = parse_yaml(source, WorkflowFile, path=path)
+
+    def refuse(location: Location, sentence: str) -> FileRefused:
+        return FileRefused(f"{path}:{line_in(source, location)}: {sentence}")
+
+    if file.start not in file.steps:
+        raise refuse(("start",), f"start names no step: {file.start}; the steps are {', '.join(file.steps)}")
+    known = _property_names(file.input) | {key for step in file.steps.values() for key in step.carry}
+    steps = {name: _checked_step(name, file, effects, known, refuse) for name in file.steps}
+    unreachable = set(steps) - _reachable(file)
+    if unreachable:
+        first = sorted(unreachable)[0]
+        raise refuse(
+            ("steps", first),
+            f"step {first} cannot be reached from {file.start}; name it in a `next` or remove it",
+        )
+    return Workflow(
+        name=file.workflow,
+        version=file.version,
+        purpose=file.purpose,
+        digest=text_digest(source),
+        source=source,
+        input=file.input,
+        input_validator=_validator(file.input, lambda s: refuse(("input",), s)),
+        start=file.start,
+        steps=MappingProxyType(steps),
+    )
+
+
+def _checked_step(
+    name: str, file: WorkflowFile, effects: Mapping[str, str], known: set[str], refuse: _Refuse
+) -> Step:
+    """One step, once everything that it says has been held against the workflow and the catalogue."""
+    step = file.steps[name]
+
+    def refuse_at(key: str, sentence: str) -> FileRefused:
+        return refuse(("steps", name, key), sentence)
+
+    for successor in step.next:
+        if successor not in file.steps:
+            raise refuse_at("next", f"step {name} goes on to {successor}, which is no step of this workflow")
+    _check_posture(name, step, effects, lambda sentence: refuse_at("tools", sentence))
+    unknown = _template_fields(step) - known
+    if unknown:
+        what = f"the need of step {name} asks for {{{min(unknown)}}}, which nothing provides"
+        raise refuse(("steps", name, "context", "need"), f"{what}: name a key of the input, or of a `carry`")
+    undeclared = next((key for key in step.carry if key not in _property_names(step.output)), None)
+    if undeclared is not None:
+        raise refuse_at("carry", f"step {name} carries {undeclared}, which its output does not declare")
+    return Step(
+        name=name,
+        kind=StepKind(step.kind),
+        purpose=step.purpose,
+        needs=step.context,
+        tools=tuple(step.tools),
+        output=step.output,
+        output_validator=_validator(step.output, lambda sentence: refuse_at("output", sentence)),
+        carry=tuple(step.carry),
+        checkpoints=step.checkpoints,
+        limits=step.limits,
+        next=tuple(step.next),
+    )
+
+
+def fill_need(template: str, state: JsonObject) -> str:
+    """The need of a step: its template with the run's state filled in. A value that is no text is written as
+    JSON.
+    """
+    values = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in state.items()
+    }
+    return string.Formatter().vformat(template, (), _Absent(values))
+
+
+class _Absent(dict[str, str]):
+    """A field that the state does not hold yet is left out of the need instead of failing the step."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def _check_posture(
+    name: str, step: StepFile, effects: Mapping[str, str], refuse: Callable[[str], FileRefused]
+) -> None:
+    posture = POSTURES[StepKind(step.kind)]
+    counts: dict[str, int] = {}
+    if len(set(step.tools)) != len(step.tools):
+        raise refuse(f"step {name} names a tool twice")
+    for tool in step.tools:
+        effect = effects.get(tool)
+        if effect is None:
+            known = ", ".join(sorted(effects)) or "none yet: add an upstream first"
+            raise refuse(
+                f"step {name} names the tool {tool}, which the catalogue does not offer; it offers {known}"
+            )
+        counts[effect] = counts.get(effect, 0) + 1
+        if counts[effect] > posture.get(effect, 0):
+            allowed = (
+                ", ".join(f"{most} {kind}" if most < 64 else kind for kind, most in posture.items())
+                or "no tools"
+            )
+            raise refuse(
+                f"step {name} is of kind {step.kind}, which allows {allowed}; {tool} is a {effect} tool: "
+                f"move it to a step whose kind allows it"
+            )
+
+
+def _reachable(file: WorkflowFile) -> set[str]:
+    found: set[str] = set()
+    todo = [file.start]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += file.steps[name].next
+    return found
+
+
+def _property_names(schema: JsonObject) -> set[str]:
+    properties = schema.get("properties")
+    return set(properties) if isinstance(properties, dict) else set()
+
+
+def _template_fields(step: StepFile) -> set[str]:
+    if step.context is None:
+        return set()
+    return {field for _, field, _, _ in string.Formatter().parse(step.context.need) if field}
+
+
+def _validator(schema: JsonObject, refuse: Callable[[str], FileRefused]) -> jsonschema_rs.Validator:
+    try:
+        return jsonschema_rs.Draft202012Validator(schema)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        raise refuse(f"this is no valid JSON Schema (2020-12): {str(error).splitlines()[0]}") from None

@@ -1,0 +1,174 @@
+"""Writes: nothing leaves without a redeemed approval of this very call, and then exactly one frame leaves.
+
+Redemption and `execution.begun` are one ledger transaction that reads every fact again. From there on the
+client's connection no longer matters: the effect and its outcome are whole also when nobody waits for them.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import anyio
+
+from context_store.currency import changed_evidence
+from ledger.canonical import JsonObject, digest
+from ledger.errors import LedgerUnavailable
+from ledger.transaction import Transaction
+from policies.approvals import find_by_token, redeem
+from policies.codes import Denial
+from policies.gate_state import read_gate
+from tool_scopes.executions import (
+    Execution,
+    Outcome,
+    begin_execution,
+    count_in_step,
+    new_execution_id,
+    outcome_of,
+    settle_execution,
+    unfinished_on,
+)
+from tool_scopes.house import Answer, House
+from tool_scopes.presenting import approval_required, ask_for_approval, present
+from tool_scopes.refusals import Refused, refusal_entry
+from tool_scopes.runs import find_run
+from tool_scopes.standing import Standing
+from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult
+from tool_scopes.views import ViewTool
+
+logger = logging.getLogger(__name__)
+
+LEASE_MARGIN_MS = 30_000
+"""How long after an upstream's time limit its outcome may still be recorded before the execution counts as in
+doubt.
+"""
+
+UNSPENT = frozenset({"pending", "approved"})
+"""The states of a request whose call has not been made yet."""
+
+SETTLE_PAUSES_S = (0.05, 0.2, 1.0, 5.0)
+"""The waits between attempts to record an outcome. After the last one the lease tells the truth: in doubt."""
+
+
+async def carry_out_write(
+    house: House, standing: Standing, tool: ViewTool, arguments: JsonObject, token: str | None
+) -> Answer | Refused:
+    """Redeem the approval that `token` names and send the call, or say which approval it needs."""
+    # Shielded from the client's disconnect: a redeemed approval is never left without its effect and outcome.
+    with anyio.CancelScope(shield=True):
+        begun = await house.ledger.transact(partial(_begin, house, standing, tool, arguments, token))
+        return (
+            Refused(begun) if isinstance(begun, Denial) else await _carry_out(house, tool, arguments, begun)
+        )
+    raise AssertionError("a shielded scope is not cancelled")
+
+
+async def _carry_out(house: House, tool: ViewTool, arguments: JsonObject, begun: Execution) -> Answer:
+    """One frame, and its outcome."""
+    answer: UpstreamResult | UpstreamFailure
+    try:
+        upstream = house.upstreams[tool.view.upstream]
+        answer = await upstream.call(tool.view.tool, arguments, house.timeout_s(tool))
+    except UpstreamFailure as failure:
+        answer = failure
+    outcome, because = outcome_of(answer, tool.view)
+    await _record_outcome(house, begun, outcome, because)
+    body: JsonObject = {"execution": begun.id, "status": outcome}
+    if isinstance(answer, UpstreamResult):
+        body["result"] = answer.as_json()
+    return Answer("done" if outcome == "succeeded" else outcome, body, is_error=outcome != "succeeded")
+
+
+def _begin(
+    house: House,
+    standing: Standing,
+    tool: ViewTool,
+    arguments: JsonObject,
+    token: str | None,
+    tx: Transaction,
+) -> Execution | Denial:
+    """One ledger transaction: every fact is read again, the approval is redeemed and the execution begun, or
+    it is refused.
+    """
+    judged = _judge(house, standing, tool, arguments, token, tx)
+    if isinstance(judged, Denial):
+        arguments_digest = digest("bailiwick-arguments-v1", arguments)
+        tx.append(refusal_entry(standing.caller, standing.run.id, tool.view.name, judged, arguments_digest))
+    return judged
+
+
+def _judge(
+    house: House,
+    standing: Standing,
+    tool: ViewTool,
+    arguments: JsonObject,
+    token: str | None,
+    tx: Transaction,
+) -> Execution | Denial:
+    run = find_run(tx, standing.run.id)
+    if run is None or run.epoch != standing.run.epoch:
+        return Denial("step_closed", reason="the run moved on while the call was on its way")
+    gate = read_gate(tx)
+    if gate.frozen:
+        return Denial("frozen", reason="everything is frozen")
+    if run.status == "waiting":
+        return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
+    trouble = house.upstreams[tool.view.upstream].failure
+    if trouble is not None:
+        return Denial("unavailable", reason=trouble)
+    presented = present(house, tx, run, standing.workflow, tool, arguments)
+    # What is no token, or another's, is as if absent: it leads to the same answer as none.
+    request = find_by_token(tx, token) if token is not None else None
+    if request is not None and (request.tenant, request.principal, request.run) != (
+        run.tenant,
+        run.principal,
+        run.id,
+    ):
+        request = None
+    if (request is None or request.state in UNSPENT) and count_in_step(
+        tx, run
+    ) >= standing.step.limits.executions:
+        return Denial("policy_denied", reason=f"step {run.step} has had all of its executions")
+    if request is None:
+        asked = ask_for_approval(house, tx, run, standing.workflow, standing.step, tool, presented, reason="")
+        return asked if isinstance(asked, Denial) else approval_required(house, asked)
+    execution_id = new_execution_id(tx.now_ms)
+    busy = unfinished_on(tx, run.tenant, tool.view.upstream, presented.target)
+    denial = redeem(
+        tx,
+        request,
+        presented,
+        execution=execution_id,
+        changed=[str(item.version) for item in changed_evidence(tx, run.id, tx.now_ms)],
+        busy=None if busy is None else busy.id,
+    )
+    if denial is not None:
+        return denial
+    return begin_execution(
+        tx,
+        run,
+        execution_id=execution_id,
+        request=request.id,
+        upstream=tool.view.upstream,
+        tool=tool.view.name,
+        target=presented.target,
+        instance=house.instance,
+        lease_ms=int(house.timeout_s(tool) * 1000) + LEASE_MARGIN_MS,
+    )
+
+
+async def _record_outcome(house: House, execution: Execution, outcome: Outcome, because: str) -> None:
+    """Append the outcome, again and again if need be: it never flips the answer that the upstream already
+    gave.
+    """
+    for pause_s in (*SETTLE_PAUSES_S, None):
+        try:
+            await house.ledger.transact(lambda tx: settle_execution(tx, execution.id, outcome, because))
+            return
+        except LedgerUnavailable:
+            if pause_s is None:
+                logger.error(
+                    "the outcome of %s could not be recorded; its lease will put it in doubt", execution.id
+                )
+                return
+            await anyio.sleep(pause_s)
