@@ -1,0 +1,146 @@
+"""What the policies are asked, and what they answer.
+
+A question is built by one of the functions below, one for each action. They are the only place that says
+which facts an action needs, so a caller cannot forget one; policies/default/bailiwick.cedarschema says the
+same to Cedar. A step's facts (scope, effect, labels) belong to the question, never to entities that
+somebody would have to keep current.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from policies.principals import Agent, Person, Principal
+
+Action = Literal[
+    "open_run",
+    "read_evidence",
+    "use_tool",
+    "submit_step",
+    "propose_source",
+    "judge_approval",
+    "curate",
+    "administer",
+]
+ResourceKind = Literal["Workflow", "Run", "Tool", "Source", "Request", "Installation"]
+FactValue = bool | int | str | tuple[str, ...]
+"""Texts in a tuple are a set to Cedar. There are no fractions: Cedar has none."""
+
+Facts = tuple[tuple[str, FactValue], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is acted on; `tenant` is whose it is."""
+
+    kind: ResourceKind
+    id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this principal do this to that, given these facts? Hashable: equal questions have one answer
+    under one policy set.
+    """
+
+    principal: Principal
+    action: Action
+    resource: Resource
+    facts: Facts = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `policies` are the ids of the policies that determined it; `reason` is for the ledger,
+    not for the agent.
+    """
+
+    allowed: bool
+    policies: tuple[str, ...]
+    reason: str
+
+
+def open_run(agent: Agent, workflow: str, tenant: str) -> Question:
+    """May the agent open a run of this workflow in this tenant?"""
+    return Question(agent, "open_run", Resource("Workflow", workflow, tenant))
+
+
+def read_evidence(
+    agent: Agent, run: str, tenant: str, *, run_owner: str, labels: tuple[str, ...]
+) -> Question:
+    """May the agent read evidence for its step? `run_owner` is the agent that holds the run; `labels` are
+    those the step asks for.
+    """
+    return Question(
+        agent,
+        "read_evidence",
+        Resource("Run", run, tenant),
+        (("labels", tuple(sorted(labels))), ("run_owner", run_owner)),
+    )
+
+
+def use_tool(
+    agent: Agent,
+    tool: str,
+    tenant: str,
+    *,
+    run_owner: str,
+    in_scope: bool,
+    step_kind: str,
+    effect: str,
+    sensitive: bool,
+    approved: bool,
+) -> Question:
+    """May the agent use this tool view in the tenant's run that `run_owner` holds?
+
+    `in_scope` says that the current step holds the tool. `approved` is the caller's promise that it redeems
+    an approval of this very call before any effect; a write without that promise is forbidden. Reads pass
+    False.
+    """
+    return Question(
+        agent,
+        "use_tool",
+        Resource("Tool", tool, tenant),
+        (
+            ("approved", approved),
+            ("effect", effect),
+            ("in_scope", in_scope),
+            ("run_owner", run_owner),
+            ("sensitive", sensitive),
+            ("step_kind", step_kind),
+        ),
+    )
+
+
+def submit_step(agent: Agent, run: str, tenant: str, *, run_owner: str) -> Question:
+    """May the agent submit the current step of this run?"""
+    return Question(agent, "submit_step", Resource("Run", run, tenant), (("run_owner", run_owner),))
+
+
+def propose_source(principal: Principal, source: str, tenant: str) -> Question:
+    """May the principal put a draft of this source before the curators?"""
+    return Question(principal, "propose_source", Resource("Source", source, tenant))
+
+
+def judge_approval(
+    person: Person, request: str, tenant: str, *, owns_agent: bool, four_eyes: bool
+) -> Question:
+    """May the person judge this request? `owns_agent`: the requesting agent's owner, by any of their names,
+    is this person.
+    """
+    return Question(
+        person,
+        "judge_approval",
+        Resource("Request", request, tenant),
+        (("four_eyes", four_eyes), ("owns_agent", owns_agent)),
+    )
+
+
+def curate(person: Person, source: str, tenant: str) -> Question:
+    """May the person review, publish, supersede or retire versions of this source?"""
+    return Question(person, "curate", Resource("Source", source, tenant))
+
+
+def administer(person: Person, operation: str, tenant: str) -> Question:
+    """May the person perform this act of administration (the name of an operation) for the tenant?"""
+    return Question(person, "administer", Resource("Installation", operation, tenant))

@@ -1,0 +1,261 @@
+"""People in the ledger: enrolled by administrators' signatures, revoked at once.
+
+The tables say what may still be used; the log proves what was ever granted (policies/trust.py). What counts
+is both: a role that is taken away is gone with the row, and a role in a row that nobody signed for is worth
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import cast
+
+from ledger.canonical import JsonValue, canonical, parse_strict
+from ledger.entries import Entry
+from ledger.transaction import AnyRow, Reading, Transaction
+from policies.enrolments import Enrolment, SignedEnrolment, sign_enrolment
+from policies.errors import EnrolmentRefused
+from policies.principals import Person, joined_names
+from policies.signing import PersonalKey
+from policies.tables import agents, people, person_keys, trust_root
+from policies.trust import may_enrol, proven_key
+
+__all__ = [
+    "EnrolledPerson",
+    "Enrolment",
+    "KeyHolder",
+    "PersonKey",
+    "SignedEnrolment",
+    "all_names_of",
+    "enrol_person",
+    "enrol_root",
+    "holder_of_key",
+    "judge_of_key",
+    "key_of_kid",
+    "list_people",
+    "person_by_id",
+    "revoke_person",
+    "revoke_person_key",
+    "sign_enrolment",
+    "withdraw_roles",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """A key that was enrolled for a person. `enrolled_ms` is the log's time, `revoked_ms` None while it is
+    good.
+    """
+
+    kid: str
+    person: str
+    public_key: str
+    enrolled_ms: int
+    revoked_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """A key that counts now, and the person who holds it, with the roles that this key carries.
+
+    `enrolled_seq` is the log entry of the key's enrolment: it judges nothing that was requested before.
+    """
+
+    person: Person
+    kid: str
+    public_key: str
+    enrolled_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledPerson:
+    """A person as listings show them, with the aliases that were declared and every key."""
+
+    person: Person
+    revoked_ms: int | None
+    keys: tuple[PersonKey, ...]
+
+
+def enrol_root(tx: Transaction, person: Person, key: PersonalKey) -> None:
+    """Make `person` the first administrator, and `key` the root of this installation; once, at its
+    founding.
+    """
+    if tx.one(trust_root.select()) is not None:
+        raise EnrolmentRefused(
+            "This folder has a root key already; ask its administrator to enrol further people."
+        )
+    if "admin" not in person.roles:
+        raise EnrolmentRefused("The first person enrols all others, so they need the role admin.")
+    signed = sign_enrolment(key, person, key.public_key)
+    seq = _store(tx, signed, by=person.id, vouched_by=None)
+    tx.execute(trust_root.insert(), {"id": 1, "kid": key.kid, "seq": seq})
+
+
+def enrol_person(tx: Transaction, signed: SignedEnrolment, *, by: str) -> Person:
+    """Enrol a person, a further key, or new roles for a key, as the administrator `by` has signed.
+
+    A new statement about a known key replaces the old one; what was requested before, that key no longer
+    judges.
+    """
+    person = signed.enrolment.person
+    issuer, root = holder_of_key(tx, signed.signed_by), tx.one(trust_root.select())
+    if issuer is None or root is None or issuer.person.id != by:
+        raise EnrolmentRefused(
+            f"{signed.signed_by[:64]} is no key of {by} that is in force here; sign with your own."
+        )
+    if not signed.is_signed_with(issuer.public_key):
+        raise EnrolmentRefused("The signature is not over exactly this enrolment; sign it again.")
+    if signed.is_self_signed or not may_enrol(issuer.person, person, is_root=issuer.kid == root.kid):
+        raise EnrolmentRefused(
+            f"{by} cannot enrol this key in tenant {person.tenant}; another administrator has to."
+        )
+    _store(tx, signed, by=by, vouched_by=issuer.enrolled_seq)
+    return person
+
+
+def revoke_person(tx: Transaction, person: str, *, tenant: str, by: str) -> None:
+    """End a person's part: no key of theirs signs anything any more, and approvals not yet used fall."""
+    row = _known(tx, person, tenant)
+    tx.execute(people.update().where(people.c.id == person).values(revoked_ms=tx.now_ms, roles="[]"))
+    held = person_keys.update().where(person_keys.c.person == person, person_keys.c.revoked_ms.is_(None))
+    tx.execute(held.values(revoked_ms=tx.now_ms))
+    tx.append(Entry("person.revoked", row.tenant, {"person": person}, principal=by))
+
+
+def revoke_person_key(tx: Transaction, kid: str, *, tenant: str, by: str) -> None:
+    """Take one key out of force for ever; the person's other keys stay good."""
+    key = tx.one(person_keys.select().where(person_keys.c.kid == kid, person_keys.c.revoked_ms.is_(None)))
+    if key is None:
+        raise EnrolmentRefused(
+            f"There is no key {kid[:64]} in force; `bailiwick key list` shows those there are."
+        )
+    row = _known(tx, key.person, tenant)
+    tx.execute(person_keys.update().where(person_keys.c.kid == kid).values(revoked_ms=tx.now_ms))
+    tx.append(Entry("person.revoked", row.tenant, {"person": row.id, "kid": kid}, principal=by))
+
+
+def withdraw_roles(tx: Transaction, person: str, roles: frozenset[str], *, tenant: str, by: str) -> None:
+    """Take roles from a person, at once. They come back only by a new signed enrolment."""
+    row = _known(tx, person, tenant)
+    left = _names(row.roles) - roles
+    tx.execute(people.update().where(people.c.id == person).values(roles=_as_text(left)))
+    withdrawn = list[JsonValue](sorted(roles))
+    tx.append(Entry("person.revoked", row.tenant, {"person": person, "roles": withdrawn}, principal=by))
+
+
+def person_by_id(reading: Reading, person: str) -> Person | None:
+    """The person now, with every name that is the same human; None if unknown or revoked."""
+    row = reading.one(people.select().where(people.c.id == person, people.c.revoked_ms.is_(None)))
+    if row is None:
+        return None
+    return Person(row.id, row.tenant, _names(row.roles), all_names_of(reading, row.id) - {row.id})
+
+
+def key_of_kid(reading: Reading, kid: str) -> PersonKey | None:
+    """The key with this id, revoked or not; None unless its enrolment leads back to the root."""
+    row = reading.one(person_keys.select().where(person_keys.c.kid == kid))
+    proof = None if row is None else proven_key(reading, kid)
+    if row is None or proof is None:
+        return None
+    public_key = proof.enrolment.enrolment.public_key
+    return PersonKey(kid, row.person, public_key, proof.enrolled_ms, row.revoked_ms)
+
+
+def holder_of_key(reading: Reading, kid: str) -> KeyHolder | None:
+    """Who holds the key now, with the roles that were signed for and not taken away since.
+
+    None if the key or the person is unknown, revoked or unproven.
+    """
+    row = reading.one(
+        person_keys.select().where(person_keys.c.kid == kid, person_keys.c.revoked_ms.is_(None))
+    )
+    proof = None if row is None else proven_key(reading, kid)
+    person = None if row is None else person_by_id(reading, row.person)
+    if proof is None or person is None:
+        return None
+    enrolment = proof.enrolment.enrolment
+    if enrolment.person.tenant != person.tenant:
+        return None
+    roles = person.roles & enrolment.person.roles
+    held_by = replace(person, roles=roles, aliases=person.aliases | enrolment.person.aliases)
+    return KeyHolder(held_by, kid, enrolment.public_key, proof.enrolled_seq)
+
+
+def judge_of_key(reading: Reading, kid: str) -> Person | None:
+    """Who holds the key now: the person of `holder_of_key`."""
+    holder = holder_of_key(reading, kid)
+    return None if holder is None else holder.person
+
+
+def list_people(reading: Reading, tenant: str) -> list[EnrolledPerson]:
+    """Everybody of a tenant by id, revoked people and keys too."""
+    rows = reading.all(people.select().where(people.c.tenant == tenant).order_by(people.c.id))
+    return [
+        EnrolledPerson(
+            Person(row.id, row.tenant, _names(row.roles), _names(row.aliases)),
+            row.revoked_ms,
+            tuple(_keys_of(reading, row.id)),
+        )
+        for row in rows
+    ]
+
+
+def all_names_of(reading: Reading, name: str) -> frozenset[str]:
+    """Every name that is the same human as `name`, following aliases both ways; revoked people's too."""
+    return joined_names(name, (_names(row.aliases) | {row.id} for row in reading.all(people.select())))
+
+
+def _store(tx: Transaction, signed: SignedEnrolment, *, by: str, vouched_by: int | None) -> int:
+    person, kid = signed.enrolment.person, signed.enrolment.kid
+    _refuse_conflict(tx, person, kid)
+    seq = tx.append(Entry("person.enrolled", person.tenant, signed.as_json(vouched_by), principal=by))
+    standing = {"roles": _as_text(person.roles), "aliases": _as_text(person.aliases)}
+    if tx.execute(people.update().where(people.c.id == person.id).values(**standing)).rowcount == 0:
+        fresh = {"id": person.id, "tenant": person.tenant, "enrolled_ms": tx.now_ms}
+        tx.execute(people.insert(), fresh | standing)
+    replaced = person_keys.update().where(person_keys.c.kid == kid)
+    if tx.execute(replaced.values(enrolled_seq=seq, enrolled_ms=tx.now_ms)).rowcount == 0:
+        key = {"kid": kid, "person": person.id, "public_key": signed.enrolment.public_key}
+        tx.execute(person_keys.insert(), key | {"enrolled_seq": seq, "enrolled_ms": tx.now_ms})
+    return seq
+
+
+def _refuse_conflict(tx: Transaction, person: Person, kid: str) -> None:
+    """Refuse what would give one key two names, revive what was revoked, or move somebody to another
+    tenant.
+    """
+    key = tx.one(person_keys.select().where(person_keys.c.kid == kid))
+    if key is not None and (key.person != person.id or key.revoked_ms is not None):
+        raise EnrolmentRefused("This key was revoked, or belongs to somebody else here; make a new key.")
+    root = tx.one(trust_root.select())
+    if root is not None and root.kid == kid:
+        raise EnrolmentRefused("The root key's own enrolment cannot be replaced; enrol a further key.")
+    row = tx.one(people.select().where(people.c.id == person.id))
+    if row is not None and (row.tenant != person.tenant or row.revoked_ms is not None):
+        raise EnrolmentRefused(f"{person.id} was revoked, or belongs to another tenant; use another id.")
+    if tx.one(agents.select().where(agents.c.id == person.id)) is not None:
+        raise EnrolmentRefused(f"{person.id} is an agent; a person needs an id of their own.")
+
+
+def _known(reading: Reading, person: str, tenant: str) -> AnyRow:
+    row = reading.one(people.select().where(people.c.id == person, people.c.tenant == tenant))
+    if row is None or row.revoked_ms is not None:
+        raise EnrolmentRefused(
+            f"There is no person {person[:64]} to revoke; `bailiwick person list` shows them."
+        )
+    return row
+
+
+def _keys_of(reading: Reading, person: str) -> Iterable[PersonKey]:
+    held = person_keys.select().where(person_keys.c.person == person).order_by(person_keys.c.enrolled_seq)
+    for row in reading.all(held):
+        yield PersonKey(row.kid, row.person, row.public_key, row.enrolled_ms, row.revoked_ms)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(cast("list[str]", parse_strict(text)))
+
+
+def _as_text(names: Iterable[str]) -> str:
+    return canonical(list[JsonValue](sorted(names))).decode()

@@ -1,0 +1,175 @@
+"""The SQL tables of the gate: people and their keys, agents and theirs, approval requests, verdicts, the
+gate's state.
+
+They stand on the ledger's metadata, so they change in one transaction with the log. What must never be is
+excluded by a CHECK or a unique index, which also holds for code that nobody has written yet. What a table
+says is still not proof: signatures are.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from ledger.engine import append_only
+from ledger.tables import metadata
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("roles", Text, nullable=False),  # canonical JSON list
+    Column("aliases", Text, nullable=False),  # canonical JSON list
+    Column("enrolled_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    CheckConstraint("length(id) BETWEEN 1 AND 63 AND length(tenant) BETWEEN 1 AND 63", name="people_ids"),
+)
+
+person_keys = Table(
+    "person_keys",
+    metadata,
+    Column("kid", String, primary_key=True),
+    Column("person", String, ForeignKey("people.id"), nullable=False),
+    # One key under two names would be two people to a count of names.
+    Column("public_key", String, nullable=False, unique=True),
+    Column("enrolled_seq", BigInteger, ForeignKey("log.seq"), nullable=False),
+    Column("enrolled_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    CheckConstraint("length(kid) = 16 AND length(public_key) = 43", name="person_keys_are_ed25519"),
+)
+
+trust_root = Table(
+    "trust_root",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("kid", String, nullable=False),
+    Column("seq", BigInteger, ForeignKey("log.seq"), nullable=False),
+    CheckConstraint("id = 1", name="trust_root_is_one"),
+)
+"""The first admin's key, to which every enrolment leads back, and the log entry that says so. Never
+changed.
+"""
+
+append_only(trust_root)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("owner", String, ForeignKey("people.id"), nullable=False),
+    Column("enrolled_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    CheckConstraint("length(id) BETWEEN 1 AND 63 AND length(tenant) BETWEEN 1 AND 63", name="agents_ids"),
+)
+
+agent_keys = Table(
+    "agent_keys",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("agent", String, ForeignKey("agents.id"), nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    CheckConstraint("length(digest) = 64", name="agent_keys_are_digests"),
+)
+
+Index("agent_keys_by_agent", agent_keys.c.agent)
+
+STATES = (
+    "pending",
+    "approved",
+    "denied",
+    "revoked",
+    "expired",
+    "executing",
+    "succeeded",
+    "failed",
+    "in_doubt",
+)
+"""Every state of an approval request."""
+
+approval_requests = Table(
+    "approval_requests",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("run", String, nullable=False),
+    Column("upstream", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("core_key", String, nullable=False),
+    # A signature is over the digest; were two requests to share one, it would count for both.
+    Column("digest", String, nullable=False, unique=True),
+    Column("token_digest", String, nullable=False, unique=True),
+    Column("call", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("created_seq", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("execution", String, unique=True),
+    CheckConstraint("state IN ('" + "', '".join(STATES) + "')", name="approval_state"),
+    CheckConstraint(
+        "(execution IS NOT NULL) = (state IN ('executing', 'succeeded', 'failed', 'in_doubt'))",
+        name="approval_spent_by_an_execution",
+    ),
+    CheckConstraint("expires_ms > created_ms AND created_seq >= 1", name="approval_times"),
+)
+
+_OPEN = text("state IN ('pending', 'approved')")
+_UNFINISHED = text("state IN ('executing', 'in_doubt')")
+
+Index(
+    "one_open_request_for_a_call",
+    approval_requests.c.core_key,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+Index(
+    "one_unfinished_write_on_a_target",
+    approval_requests.c.tenant,
+    approval_requests.c.upstream,
+    approval_requests.c.target,
+    unique=True,
+    sqlite_where=_UNFINISHED,
+    postgresql_where=_UNFINISHED,
+)
+Index("approval_requests_by_run", approval_requests.c.run)
+Index("approval_requests_by_principal", approval_requests.c.principal, approval_requests.c.state)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("request", String, ForeignKey("approval_requests.id"), primary_key=True),
+    Column("kid", String, primary_key=True),
+    Column("verdict", String, primary_key=True),
+    Column("request_digest", String, nullable=False),
+    Column("reviewer", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("signature", String, nullable=False),
+    CheckConstraint("verdict IN ('approve', 'deny')", name="verdict_is_one_of_two"),
+)
+
+gate_state = Table(
+    "gate_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False),
+    Column("policy", String, nullable=False),
+    Column("catalogue", String, nullable=False),
+    Column("workflows", Text, nullable=False),  # canonical JSON object: name → digest
+    Column("frozen", Integer, nullable=False),
+    CheckConstraint("id = 1", name="gate_state_is_one"),
+    CheckConstraint("generation >= 1 AND frozen IN (0, 1)", name="gate_state_values"),
+)

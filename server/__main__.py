@@ -1,0 +1,5 @@
+"""`python -m server` is `bailiwick`."""
+
+from server.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""Wiring the house: from a data folder to everything that operations work with, and back down in order at the
+end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+
+from context_store.opening import open_knowledge
+from ledger.clock import system_now_ms
+from ledger.ids import new_id
+from ledger.keyring import KeyRing
+from policies.cedar import PolicySet
+from policies.gate_state import GateDigests, load_gate
+from server.data_folder import DataFolder, read_secrets
+from server.open_ledger import open_ledger
+from server.settings import Settings
+from tool_scopes.catalogue import Catalogue
+from tool_scopes.catalogue_files import load_catalogue
+from tool_scopes.executions import expire_leases
+from tool_scopes.house import House
+from tool_scopes.scopes import Scopes
+from tool_scopes.upstream.fleet import Upstreams, running_upstreams
+from tool_scopes.upstream.servers import Surroundings
+from tool_scopes.views import ViewTool, offer_views
+from tool_scopes.workflow_files import load_workflows
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerator[House]:
+    """Open the folder that this process owns, start its upstreams, and give the wired house.
+
+    Raises the floors' own exceptions, each with a sentence for the person at the terminal. Nothing is left
+    running then.
+    """
+    policies = PolicySet.load(folder.policy_dir)
+    catalogue = load_catalogue(folder.catalogue_dir)
+    workflows = load_workflows(folder.workflows_dir, catalogue.offered_effects())
+    with ExitStack() as opened:
+        ring = KeyRing.load(folder.keys_dir)
+        ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
+        store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
+        digests = GateDigests(
+            policy=policies.digest,
+            catalogue=catalogue.digest,
+            workflows={workflow.name: workflow.digest for workflow in workflows.values()},
+        )
+        ledger.transact_now(lambda tx: load_gate(tx, digests, by="server"))
+        ledger.transact_now(expire_leases)
+        surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder))
+        async with running_upstreams(catalogue, surroundings, logs=folder.logs_dir) as upstreams:
+            offered, held_back = offer_all(catalogue, upstreams)
+            for view, why in held_back.items():
+                logger.warning("tool %s is not offered: %s", view, why)
+            yield House(
+                ledger=ledger,
+                store=store,
+                ring=ring,
+                policies=policies,
+                catalogue=catalogue,
+                upstreams=upstreams,
+                workflows=workflows,
+                scopes=Scopes(offered, catalogue, workflows),
+                instance=new_id("ins", system_now_ms()),
+            )
+
+
+def offer_all(catalogue: Catalogue, upstreams: Upstreams) -> tuple[Mapping[str, ViewTool], Mapping[str, str]]:
+    """Every view that can be used now, and why each of the others cannot."""
+    offered: dict[str, ViewTool] = {}
+    held_back: dict[str, str] = {}
+    for name, upstream in catalogue.upstreams.items():
+        live = upstreams[name]
+        if live.failure is not None:
+            held_back |= {view.name: live.failure for view in catalogue.views_of(name)}
+            continue
+        offer = offer_views(catalogue.views_of(name), upstream.endpoint, live.tools)
+        offered |= offer.tools
+        held_back |= offer.quarantined
+    return offered, held_back

@@ -1,0 +1,90 @@
+"""`bailiwick search` and `bailiwick bundle`: what a need finds, and what was served."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from server.cli.options import As, Data, Json, Key, Printed, desk
+from server.cli.printing import plain, print_json, print_pairs
+
+bundle_app = typer.Typer(help="Evidence as it was served.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put `search` among the commands."""
+    app.command("search")(search)
+
+
+def search(
+    need: Annotated[str, typer.Argument(help="What somebody needs to know, in a sentence.")],
+    budget: Annotated[int, typer.Option(help="How many tokens the quotes may take.")] = 800,
+    collection: Annotated[
+        list[str] | None, typer.Option(help="Only this collection; repeat for more.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="As somebody who holds this label; repeat for more.")
+    ] = None,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """See which evidence a need would bring, and what would be left out."""
+    found = desk(data, key, person).ask(
+        "search", need=need, budget=budget, collections=collection or [], labels=label
+    )
+    if json:
+        print_json(found)
+        return
+    print_bundle(found)
+    for left in found["left_out"]:
+        print(f"left out: {plain(left['id'])} ({left['why'].replace('_', ' ')})")
+
+
+@bundle_app.command("show")
+def show(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, bnd_….")],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """A bundle, word for word as it was served."""
+    shown = desk(data, key, person).ask("bundle.show", bundle=bundle)
+    if json:
+        print_json(shown)
+        return
+    print_bundle(shown)
+
+
+def print_bundle(bundle: Printed) -> None:
+    """A bundle for a person: what was needed, the quotes, and what contradicts what."""
+    budget = bundle["budget"]
+    print_pairs(
+        [
+            ("need", bundle["need"]),
+            ("release", bundle["release"]),
+            ("sufficiency", bundle["sufficiency"]),
+            ("tokens", f"{budget['used']} of {budget['tokens']}"),
+            (
+                "retrieved with",
+                ", ".join(f"{name}: {value}" for name, value in bundle["retrieved_with"].items()),
+            ),
+        ]
+    )
+    for item in bundle["items"]:
+        where = " > ".join(dict.fromkeys([item["title"], *item["section"]]))
+        print(f"\n{plain(item['id'])}  {plain(where)}")
+        print(f"  “{plain(item['quote'])}”")
+    for conflict in bundle["conflicts"]:
+        print(f"\nConflict: {conflict_in_words(conflict)}")
+    print()
+
+
+def conflict_in_words(conflict: Printed) -> str:
+    """What two sources say differently."""
+    sides = conflict.get("sides", [])
+    said = "; ".join(f"{plain(side.get('item'))} says {plain(side.get('value'))}" for side in sides)
+    return f"{plain(conflict['fact'])}: {said}"

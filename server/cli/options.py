@@ -1,0 +1,101 @@
+"""Options that many commands share, and the desk that they ask through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from server.data_folder import DataFolder
+    from server.settings import Settings
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The data folder (or BAILIWICK_DATA).")
+]
+Key = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="Your personal key file (or BAILIWICK_KEY).")
+]
+As = Annotated[
+    str | None,
+    typer.Option("--as", metavar="PERSON", help="Whose key, when you hold several (or BAILIWICK_PERSON)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+Printed = dict[str, Any]
+"""The result of an operation, as it is about to be printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a command asks: one data folder, as one person."""
+
+    folder: DataFolder
+    settings: Settings
+
+    def ask(self, name: str, /, **args: Any) -> Printed:
+        """Have an operation performed, signed with the person's key; its result."""
+        from server.acting import ask
+        from server.personal_keys import personal_key
+
+        return ask(self.folder, self.settings, personal_key(self.folder, self.settings), name, args)
+
+
+def desk(data: Path | None, key: Path | None, person: str | None, **flags: Any) -> Desk:
+    """The desk for the options of a command."""
+    folder, settings = opened(data, key=key, person=person, **flags)
+    return Desk(folder, settings)
+
+
+def opened(data: Path | None, **flags: Any) -> tuple[DataFolder, Settings]:
+    """The data folder that the options name, and the settings that hold for it."""
+    from server.data_folder import open_folder
+    from server.settings import load_settings
+
+    folder = open_folder(data_path(data))
+    settings = load_settings(folder, data=folder.root, **flags)
+    log_to_stderr(settings.log_level)
+    return folder, settings
+
+
+def data_path(data: Path | None) -> Path:
+    """The place of the data folder: the option, else BAILIWICK_DATA, else `bailiwick` among this person's
+    data.
+    """
+    import os
+
+    from server.settings import load_settings
+
+    named = data or load_settings().data
+    if named is not None:
+        return named.expanduser()
+    base = os.environ.get("XDG_DATA_HOME")
+    home = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "share"
+    return home / "bailiwick"
+
+
+def log_to_stderr(level: str) -> None:
+    """Write what is logged to stderr, from this level on."""
+    import logging
+
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    for chatty in ("httpx2", "httpcore2", "mcp", "asyncio", "uvicorn"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """`NAME=value` options as a mapping."""
+    from server.errors import BadInput
+
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise BadInput(f"{option} is written NAME=value, not {text!r}.")
+        found[name] = value
+    return found

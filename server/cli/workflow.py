@@ -1,0 +1,88 @@
+"""`bailiwick workflow`: what steps there are and what each may do; and whether a file is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.options import As, Data, Json, Key, Printed, desk, opened
+from server.cli.printing import plain, print_json, print_table, tell
+
+app = typer.Typer(help="Workflows and their steps.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("check")
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Without any, all of the data folder.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Whether workflow files are right, and what their steps come to. It reads files only, so it needs no
+    key.
+    """
+    from server.operations.workflows import workflow_as_json
+    from tool_scopes.catalogue_files import load_catalogue
+    from tool_scopes.workflow_files import load_workflow, load_workflows
+
+    folder, _ = opened(data)
+    effects = load_catalogue(folder.catalogue_dir).offered_effects()
+    if files:
+        found = [load_workflow(path, effects) for path in files]
+    else:
+        found = list(load_workflows(folder.workflows_dir, effects).values())
+    if json:
+        print_json([workflow_as_json(workflow) for workflow in found])
+        return
+    for workflow in found:
+        _print_workflow(workflow_as_json(workflow))
+    tell(f"{len(found)} workflow{'' if len(found) == 1 else 's'} checked; nothing is wrong.")
+
+
+@app.command("list")
+def list_(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """The workflows that agents can open."""
+    found = desk(data, key, person).ask("workflow.list")["workflows"]
+    if json:
+        print_json(found)
+        return
+    print_table(
+        ("workflow", "version", "steps", "purpose"),
+        [(one["workflow"], one["version"], " ".join(one["steps"]), one["purpose"]) for one in found],
+    )
+
+
+@app.command("show")
+def show(
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """One workflow, step by step."""
+    shown = desk(data, key, person).ask("workflow.show", workflow=workflow)
+    if json:
+        print_json(shown)
+        return
+    _print_workflow(shown)
+
+
+def _print_workflow(workflow: Printed) -> None:
+    print(f"{workflow['workflow']} (version {workflow['version']}): {plain(workflow['purpose'])}")
+    given = ", ".join(workflow["input"].get("properties", {})) or "nothing"
+    print(f"starts at {workflow['start']} with {given}")
+    for step in workflow["steps"]:
+        print(f"\n{step['step']} ({step['kind']}): {plain(step['purpose'])}")
+        print(f"  tools: {', '.join(step['tools']) or 'none'}")
+        if step["context"]:
+            where = ", ".join(step["context"]["collections"]) or "every collection"
+            print(f"  reads: {where}, at most {step['context']['budget']} tokens")
+        for rule in step["rules"]:
+            print(f"  - {plain(rule)}")
+        carries = f", carrying {', '.join(step['carry'])}" if step["carry"] else ""
+        print(f"  goes on to {' or '.join(step['next']) or 'the end'}{carries}")
+    print()

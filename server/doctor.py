@@ -1,0 +1,109 @@
+"""Looking over an installation: what is right, what is not, and how to mend it."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from context_store.opening import open_knowledge
+from context_store.search import search_channels
+from ledger.keyring import KeyRing
+from ledger.ledger import Ledger
+from ledger.tables import log
+from policies.cedar import PolicySet
+from server.data_folder import DataFolder, read_secrets
+from server.errors import Unavailable, failure_of
+from server.open_ledger import open_ledger
+from server.ownership import FolderOwned, own
+from server.personal_keys import personal_key
+from server.settings import Settings
+from tool_scopes.catalogue_files import load_catalogue
+from tool_scopes.workflow_files import load_workflows
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what was found, and when it is wrong, a sentence that says how to mend
+    it.
+    """
+
+    name: str
+    right: bool
+    found: str
+
+
+def examine(folder: DataFolder, settings: Settings) -> list[Finding]:
+    """Everything that can be looked at without changing anything. Nothing in it raises."""
+    try:
+        with own(folder):
+            return list(_findings(folder, settings, owned_by=None))
+    except FolderOwned as owned:
+        return list(_findings(folder, settings, owned_by=owned))
+
+
+def _findings(folder: DataFolder, settings: Settings, *, owned_by: FolderOwned | None) -> Iterator[Finding]:
+    yield _look("folder", lambda: _folder(folder))
+    yield Finding("owner", True, "nobody; commands open it themselves" if owned_by is None else str(owned_by))
+    yield _look("server keys", lambda: f"one ring in {KeyRing.load(folder.keys_dir)!r}")
+    yield _look("ledger", lambda: _ledger(folder, settings))
+    yield _look("library", lambda: "in use by the owner" if owned_by else _library(folder, settings))
+    yield _look("secrets", lambda: f"{len(read_secrets(folder))} named")
+    yield _look("policies", lambda: f"{len(PolicySet.load(folder.policy_dir).ids)} policies")
+    yield _look("catalogue", lambda: _catalogue(folder))
+    yield _look("workflows", lambda: _workflows(folder))
+    for channel in search_channels():
+        yield Finding(
+            f"{channel.name} search", True, f"{'used' if channel.used else 'not used'}: {channel.reason}"
+        )
+    yield _look("your key", lambda: f"{personal_key(folder, settings).person}'s")
+
+
+def _look(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, look())
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is what was looked for
+        return Finding(name, False, failure_of(error).sentence)
+
+
+def _folder(folder: DataFolder) -> str:
+    mode = stat.S_IMODE(folder.root.stat().st_mode)
+    if mode & 0o077:
+        raise Unavailable(f"{folder.root} can be reached by other accounts; run `chmod 700 {folder.root}`.")
+    return f"{folder.root} ({folder.id})"
+
+
+def _ledger(folder: DataFolder, settings: Settings) -> str:
+    # Opening verifies the newest signed head; `audit verify` proves the rest.
+    with open_ledger(folder, KeyRing.load(folder.keys_dir), settings.ledger_url) as ledger:
+        head, last = ledger.head(), _last_entry(ledger)
+        if head is None or head.size != last:
+            raise Unavailable(
+                f"The log has {last} entries and no head that covers them; run `bailiwick audit verify`."
+            )
+        return f"{last} entries under a signed head"
+
+
+def _last_entry(ledger: Ledger) -> int:
+    newest = log.select().with_only_columns(log.c.seq).order_by(log.c.seq.desc()).limit(1)
+    row = ledger.read(lambda reading: reading.one(newest))
+    return 0 if row is None else int(row.seq)
+
+
+def _library(folder: DataFolder, settings: Settings) -> str:
+    ring = KeyRing.load(folder.keys_dir)
+    with (
+        open_ledger(folder, ring, settings.ledger_url) as ledger,
+        open_knowledge(folder.knowledge_path, ledger),
+    ):
+        return f"opens ({folder.knowledge_path.name})"
+
+
+def _catalogue(folder: DataFolder) -> str:
+    catalogue = load_catalogue(folder.catalogue_dir)
+    return f"{len(catalogue.upstreams)} upstreams, {len(catalogue.offered_effects())} tools offered"
+
+
+def _workflows(folder: DataFolder) -> str:
+    effects = load_catalogue(folder.catalogue_dir).offered_effects()
+    return f"{len(load_workflows(folder.workflows_dir, effects))} workflows"

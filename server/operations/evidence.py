@@ -1,0 +1,72 @@
+"""What people look up in the library: what a need would find, and a bundle as it was served."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from pydantic import Field
+
+from context_store.bundles import build_bundle
+from context_store.grants import CurationGrant, ReadGrant
+from context_store.head import head_release
+from context_store.shown import read_bundle
+from context_store.sources import list_sources
+from ledger.canonical import JsonObject
+from ledger.transaction import Reading
+from policies.principals import Person
+from server.errors import BadInput
+from server.operations.operation import Arguments, Operation, OperationDesk
+
+
+class Search(Arguments):
+    """A need, as a step would have it. `budget` is in tokens; without labels, everything of the tenant is
+    searched.
+    """
+
+    need: str = Field(min_length=1, max_length=8_000)
+    budget: int = Field(default=800, ge=50, le=20_000)
+    collections: list[str] = Field(default_factory=list[str])
+    labels: list[str] | None = None
+
+
+class OneBundle(Arguments):
+    """A bundle by its id."""
+
+    bundle: str = Field(max_length=80)
+
+
+def _search(desk: OperationDesk, person: Person, given: Search) -> JsonObject:
+    def look(reading: Reading) -> JsonObject:
+        labels = given.labels
+        if labels is None:
+            sources = list_sources(desk.store, reading, CurationGrant(person.tenant, person.id))
+            labels = [label for source in sources for label in source.labels]
+        grant = ReadGrant(
+            person.tenant,
+            person.id,
+            labels=frozenset(labels),
+            collections=frozenset(given.collections) or None,
+            release=head_release(reading, person.tenant),
+        )
+        bundle = build_bundle(
+            desk.store, reading, grant, given.need, budget=given.budget, now_ms=desk.now_ms()
+        )
+        left_out: JsonObject = {"left_out": [{"id": left.id, "why": left.why} for left in bundle.left_out]}
+        return bundle.as_json() | left_out
+
+    return desk.ledger.read(look)
+
+
+def _show_bundle(desk: OperationDesk, person: Person, given: OneBundle) -> JsonObject:
+    grant = CurationGrant(person.tenant, person.id)
+    raw = desk.ledger.read(lambda reading: read_bundle(reading, grant, given.bundle))
+    if raw is None:
+        raise BadInput(f"There is no bundle {given.bundle}; `bailiwick run trace RUN` names those of a run.")
+    return {"bundle": given.bundle, **cast("JsonObject", json.loads(raw))}
+
+
+OPERATIONS = (
+    Operation("search", Search, "person", _search, "store"),
+    Operation("bundle.show", OneBundle, "person", _show_bundle),
+)

@@ -1,0 +1,96 @@
+"""The workflows as operations: what there is, and what each step may do. Checking a file needs no
+operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from ledger.canonical import JsonObject, JsonValue
+from policies.principals import Person
+from server.errors import BadInput
+from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
+from tool_scopes.catalogue_files import load_catalogue
+from tool_scopes.steps import rules_in_words
+from tool_scopes.workflow_files import load_workflows
+from tool_scopes.workflows import Step, Workflow
+
+
+class OneWorkflow(Arguments):
+    """A workflow by its name."""
+
+    workflow: str = Field(max_length=64)
+
+
+def workflow_as_json(workflow: Workflow) -> JsonObject:
+    """A workflow and its steps, with the rules of each in words."""
+    return {
+        "workflow": workflow.name,
+        "version": workflow.version,
+        "purpose": workflow.purpose,
+        "digest": workflow.digest,
+        "start": workflow.start,
+        "input": workflow.input,
+        "steps": [_step(step) for step in workflow.steps.values()],
+    }
+
+
+def _workflows(desk: OperationDesk) -> Mapping[str, Workflow]:
+    """Those that a running server goes by; else those of the files."""
+    if desk.open_house is not None:
+        return desk.open_house.workflows
+    catalogue = load_catalogue(desk.folder.catalogue_dir)
+    return load_workflows(desk.folder.workflows_dir, catalogue.offered_effects())
+
+
+def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:
+    return {
+        "workflows": [
+            {
+                "workflow": workflow.name,
+                "version": workflow.version,
+                "purpose": workflow.purpose,
+                "steps": list[JsonValue](workflow.steps),
+            }
+            for workflow in _workflows(desk).values()
+        ]
+    }
+
+
+def _show(desk: OperationDesk, _person: Person, given: OneWorkflow) -> JsonObject:
+    workflow = _workflows(desk).get(given.workflow)
+    if workflow is None:
+        raise BadInput(
+            f"There is no workflow {given.workflow}; `bailiwick workflow list` shows those that there are."
+        )
+    return workflow_as_json(workflow)
+
+
+def _step(step: Step) -> JsonObject:
+    needs = step.needs
+    return {
+        "step": step.name,
+        "kind": step.kind.value,
+        "purpose": step.purpose,
+        "rules": rules_in_words(step),
+        "tools": list[JsonValue](step.tools),
+        "context": None
+        if needs is None
+        else {
+            "need": needs.need,
+            "collections": list[JsonValue](needs.collections),
+            "labels": list[JsonValue](needs.labels),
+            "pinned": list[JsonValue](needs.pinned),
+            "budget": needs.budget,
+        },
+        "carry": list[JsonValue](step.carry),
+        "next": list[JsonValue](step.next),
+    }
+
+
+OPERATIONS = (
+    Operation("workflow.list", NoArguments, "person", _list, logged=False),
+    Operation("workflow.show", OneWorkflow, "person", _show, logged=False),
+)

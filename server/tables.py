@@ -1,0 +1,25 @@
+"""The one table of the front desk, and where every floor's tables are declared before a ledger is opened.
+
+A ledger creates what is declared at that moment, so whoever opens one imports this module first.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text
+
+import context_store.tables as _context_store
+import policies.tables as _policies
+import tool_scopes.tables as _tool_scopes
+from ledger.tables import metadata
+
+_DECLARED = (_context_store, _policies, _tool_scopes)
+
+operation_nonces = Table(
+    "operation_nonces",
+    metadata,
+    Column("nonce", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("operation_nonces_by_time", "at_ms"),
+)
+"""The nonces of people's operations, kept for as long as their signatures could be sent again."""

@@ -1,0 +1,108 @@
+"""Tool lists in their wire form, built once for each scope: a list costs a look-up, and is the same bytes
+each time.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+from ledger.canonical import JsonObject, JsonValue
+from policies.codes import Denial
+from server.desk import DESK, DeskTool
+from tool_scopes.house import Caller, House
+from tool_scopes.scopes import Scope
+from tool_scopes.standing import stand
+from tool_scopes.views import ViewTool
+
+_NULL: JsonValue = {"type": "null"}
+RUN_ID: JsonObject = {"type": "string", "description": "The run, as open_run gave it (run_…)."}
+
+
+class ToolLists:
+    """The list of each caller: the desk's, or a step's. Nothing here depends on a connection."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._desk = _list([_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()])
+        self._of_scope: dict[tuple[str, str, bool], dict[str, Any]] = {}
+
+    def of(self, caller: Caller) -> dict[str, Any]:
+        """The `tools/list` result for this caller. A stale pass lists nothing: there is nothing that it could
+        call.
+        """
+        if caller.workflow is None:
+            return self._desk
+        if caller.run is not None:
+            standing = self._house.ledger.read(lambda reading: stand(self._house, reading, caller, None))
+            if isinstance(standing, Denial):
+                return _list([])
+            return self._listed(standing.workflow.digest, standing.scope, run_id=False)
+        workflow = self._house.workflows[caller.workflow]
+        scope = self._house.scopes.scope(workflow, workflow.steps[caller.step or workflow.start])
+        return self._listed(workflow.digest, scope, run_id=True)
+
+    def _listed(self, version: str, scope: Scope, *, run_id: bool) -> dict[str, Any]:
+        key = (version, scope.step, run_id)
+        listed = self._of_scope.get(key)
+        if listed is None:
+            tools = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
+            tools += [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
+            listed = self._of_scope[key] = _list(tools)
+        return listed
+
+
+def _list(tools: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"resultType": "complete", "tools": tools}
+
+
+def _step_entry(tool: ViewTool, *, run_id: bool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": _with_run_id(tool.input_schema) if run_id else tool.input_schema,
+        "annotations": _hints(read_only=tool.view.effect != "write"),
+    }
+
+
+def _desk_entry(tool: DeskTool, *, run_id: bool) -> dict[str, Any]:
+    schema: dict[str, Any] = cast("dict[str, Any]", _plain(tool.arguments.model_json_schema()))
+    properties = schema.get("properties", {})
+    if "run_id" in properties:
+        del properties["run_id"]
+        schema = _with_run_id(schema) if run_id else schema
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": schema,
+        "annotations": _hints(read_only=tool.read_only),
+    }
+
+
+def _with_run_id(schema: JsonObject) -> dict[str, Any]:
+    whole: dict[str, Any] = copy.deepcopy(schema)
+    whole["properties"] = {"run_id": RUN_ID, **whole.get("properties", {})}
+    whole["required"] = ["run_id", *whole.get("required", [])]
+    return whole
+
+
+def _hints(*, read_only: bool) -> dict[str, bool]:
+    return (
+        {"readOnlyHint": True}
+        if read_only
+        else {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False}
+    )
+
+
+def _plain(schema: JsonValue) -> JsonValue:
+    """A model's schema with fewer tokens: without titles and `null` choices, which teach a caller nothing."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    choices = schema.get("anyOf")
+    if isinstance(choices, list) and len(choices) == 2 and _NULL in choices:
+        other = next(item for item in choices if item != _NULL)
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        schema = {**other, **rest} if isinstance(other, dict) else rest
+    return {key: _plain(value) for key, value in schema.items() if key != "title" or isinstance(value, dict)}
