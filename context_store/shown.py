@@ -7,7 +7,22 @@ from context_store.errors import StoreUnavailable
 from context_store.grants import CurationGrant, ReadGrant
 from context_store.provenance import ProvenanceId
 from context_store.tables import bundle_versions, bundles, bundles_shown
+from ledger.statements import param
 from ledger.transaction import Reading
+
+_SHOWN = (
+    bundles_shown.join(bundles, bundles.c.bundle == bundles_shown.c.bundle)
+    .select()
+    .with_only_columns(
+        bundles.c.bundle,
+        bundles.c.digest,
+        bundles_shown.c.step,
+        bundles_shown.c.epoch,
+        bundles.c.sufficiency,
+    )
+    .where(bundles_shown.c.run == param("of_run"))
+    .order_by(bundles_shown.c.at_ms, bundles_shown.c.epoch, bundles.c.bundle)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +66,8 @@ def read_bundle(reading: Reading, grant: ReadGrant | CurationGrant, bundle: str)
 
 def showings(reading: Reading, run: str, *, epoch: int | None = None) -> list[Shown]:
     """Every bundle that a run was shown, oldest first; only those of one epoch where it is given."""
-    rows = bundles_shown.join(bundles, bundles.c.bundle == bundles_shown.c.bundle)
-    query = (
-        rows.select()
-        .with_only_columns(
-            bundles.c.bundle,
-            bundles.c.digest,
-            bundles_shown.c.step,
-            bundles_shown.c.epoch,
-            bundles.c.sufficiency,
-        )
-        .where(bundles_shown.c.run == run)
-        .order_by(bundles_shown.c.at_ms, bundles_shown.c.epoch, bundles.c.bundle)
-    )
-    if epoch is not None:
-        query = query.where(bundles_shown.c.epoch == epoch)
-    return [Shown(*row) for row in reading.all(query)]
+    rows = reading.all(_SHOWN, {"of_run": run})
+    return [Shown(*row) for row in rows if epoch is None or row.epoch == epoch]
 
 
 def was_shown(reading: Reading, run: str, cited: ProvenanceId) -> bool:

@@ -38,13 +38,13 @@ class Reading:
         """Run a statement, once or for each element of a sequence of parameters."""
         return self.connection.execute(statement, params)
 
-    def one(self, statement: Executable) -> AnyRow | None:
+    def one(self, statement: Executable, params: Parameters | None = None) -> AnyRow | None:
         """The only row, or None; more than one is an error."""
-        return self.execute(statement).one_or_none()
+        return self.execute(statement, params).one_or_none()
 
-    def all(self, statement: Executable) -> list[AnyRow]:
+    def all(self, statement: Executable, params: Parameters | None = None) -> list[AnyRow]:
         """Every row."""
-        return list(self.execute(statement).all())
+        return list(self.execute(statement, params).all())
 
 
 class Transaction(Reading):

@@ -12,12 +12,24 @@ from dataclasses import dataclass
 from ledger.canonical import JsonObject
 from ledger.entries import Entry
 from ledger.ids import random_token
+from ledger.statements import param
 from ledger.transaction import Reading, Transaction
 from policies.errors import EnrolmentRefused
 from policies.principals import Agent, require_id
 from policies.tables import agent_keys, agents, people
 
 KEY_PREFIX = "bwk"
+
+
+_BY_ID = agents.select().where(agents.c.id == param("agent"), agents.c.revoked_ms.is_(None))
+_OF_KEY = (
+    agent_keys.join(agents, agents.c.id == agent_keys.c.agent)
+    .select()
+    .with_only_columns(agents.c.id, agents.c.tenant, agents.c.owner)
+    .where(
+        agent_keys.c.digest == param("key"), agent_keys.c.revoked_ms.is_(None), agents.c.revoked_ms.is_(None)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +97,13 @@ def revoke_agent(tx: Transaction, agent_id: str, *, by: str) -> None:
 
 def agent_of_key(reading: Reading, key: str) -> Agent | None:
     """The agent that this key is one of, or None when it is none, or was revoked."""
-    both = agent_keys.join(agents, agents.c.id == agent_keys.c.agent)
-    row = reading.one(
-        both.select()
-        .with_only_columns(agents.c.id, agents.c.tenant, agents.c.owner)
-        .where(
-            agent_keys.c.digest == key_digest(key),
-            agent_keys.c.revoked_ms.is_(None),
-            agents.c.revoked_ms.is_(None),
-        )
-    )
+    row = reading.one(_OF_KEY, {"key": key_digest(key)})
     return None if row is None else Agent(row.id, row.tenant, row.owner)
 
 
 def agent_by_id(reading: Reading, agent_id: str) -> Agent | None:
     """The agent with this id, unless it was revoked."""
-    row = reading.one(agents.select().where(agents.c.id == agent_id, agents.c.revoked_ms.is_(None)))
+    row = reading.one(_BY_ID, {"agent": agent_id})
     return None if row is None else Agent(row.id, row.tenant, row.owner)
 
 

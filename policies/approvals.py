@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from ledger.canonical import CanonicalError, JsonObject, canonical
+from ledger.canonical import JsonObject, canonical
 from ledger.entries import Entry, RestsOn
 from ledger.ids import new_id
+from ledger.statements import param
 from ledger.transaction import Transaction
 from policies.agents import agent_by_id
 from policies.call import CanonicalCall, PresentedCall
@@ -58,6 +59,36 @@ MAX_OPEN_OF_AGENT: Final = 100
 _UNFINISHED: Final = ("executing", "in_doubt")
 
 
+_ASK = approval_requests.insert()
+_OF_DIGEST = approval_requests.select().where(approval_requests.c.digest == param("call"))
+_OPEN_OF_AGENT = (
+    approval_requests.select()
+    .with_only_columns(approval_requests.c.run)
+    .where(
+        approval_requests.c.principal == param("agent"),
+        approval_requests.c.state.in_(OPEN_STATES),
+        approval_requests.c.expires_ms > param("now_ms"),
+    )
+)
+_ON_TARGET = approval_requests.select().where(
+    approval_requests.c.tenant == param("of_tenant"),
+    approval_requests.c.upstream == param("at"),
+    approval_requests.c.target == param("on"),
+    approval_requests.c.state.in_(_UNFINISHED),
+)
+_SPEND = (
+    approval_requests.update()
+    .where(approval_requests.c.id == param("request"), approval_requests.c.state == "approved")
+    .values(state="executing", execution=param("by_execution"))
+    .returning(approval_requests.c.id)
+)
+_SETTLE = (
+    approval_requests.update()
+    .where(approval_requests.c.id == param("request"), approval_requests.c.state.in_(_UNFINISHED))
+    .values(state=param("outcome"))
+)
+
+
 def request_approval(
     tx: Transaction, call: CanonicalCall, secret: bytes, summary: JsonObject
 ) -> ApprovalRequest | Denial:
@@ -66,17 +97,13 @@ def request_approval(
     An open request of the same core that could no longer be redeemed, because its time is over or its files,
     precondition or evidence changed, makes way for a new one. What the agent was shown since may have grown.
     """
-    try:
-        core_key = call.core_key()
-        open_now = find_open(tx, core_key)
-        if open_now is not None and _still_good(open_now.call, call, tx.now_ms):
-            return open_now
-        if open_now is not None:
-            _make_way(tx, open_now)
-        denial = _too_many(tx, call)
-        return denial if denial is not None else _create(tx, call, core_key, secret, summary)
-    except CanonicalError as error:
-        return Denial("invalid_arguments", reason=f"the call cannot be written down: {error}")
+    core_key = call.core_key()
+    open_now = find_open(tx, core_key)
+    if open_now is not None and _still_good(open_now.call, call, tx.now_ms):
+        return open_now
+    if open_now is not None:
+        _make_way(tx, open_now)
+    return _too_many(tx, call) or _create(tx, call, core_key, secret, summary)
 
 
 def revoke_request(tx: Transaction, request_id: str, *, by: str, reason: str) -> ApprovalRequest:
@@ -136,12 +163,7 @@ def redeem(
     denial = gate_denial(gate, presented.policy, presented.catalogue)
     if denial is not None:
         return denial
-    won = tx.one(
-        approval_requests.update()
-        .where(approval_requests.c.id == current.id, approval_requests.c.state == "approved")
-        .values(state="executing", execution=execution)
-        .returning(approval_requests.c.id)
-    )
+    won = tx.one(_SPEND, {"request": current.id, "by_execution": execution})
     return None if won is not None else Denial("approval_spent", reason="another call was first")
 
 
@@ -149,8 +171,7 @@ def settle_request(tx: Transaction, request_id: str, state: str) -> None:
     """Follow the execution that spent this request: succeeded, failed or in_doubt. What is certain stays as
     it is.
     """
-    unfinished = approval_requests.c.id == request_id, approval_requests.c.state.in_(_UNFINISHED)
-    tx.execute(approval_requests.update().where(*unfinished).values(state=state))
+    tx.execute(_SETTLE, {"request": request_id, "outcome": state})
 
 
 def _still_good(asked: CanonicalCall, call: CanonicalCall, now_ms: int) -> bool:
@@ -175,11 +196,7 @@ def _make_way(tx: Transaction, old: ApprovalRequest) -> None:
 
 
 def _too_many(tx: Transaction, call: CanonicalCall) -> Denial | None:
-    column = approval_requests.c
-    mine = approval_requests.select().where(
-        column.principal == call.principal, column.state.in_(OPEN_STATES), column.expires_ms > tx.now_ms
-    )
-    rows = tx.all(mine)
+    rows = tx.all(_OPEN_OF_AGENT, {"agent": call.principal, "now_ms": tx.now_ms})
     if len(rows) >= MAX_OPEN_OF_AGENT or sum(row.run == call.run for row in rows) >= MAX_OPEN_IN_RUN:
         return Denial("rate_limited", reason=f"{call.principal} has {len(rows)} open approval requests")
     return None
@@ -237,7 +254,7 @@ def _create(
         "created_seq": request.created_seq,
         "expires_ms": request.expires_ms,
     }
-    tx.execute(approval_requests.insert(), row)
+    tx.execute(_ASK, row)
     return request
 
 
@@ -246,16 +263,14 @@ def _distinct(tx: Transaction, call: CanonicalCall) -> CanonicalCall:
 
     A signature is over the digest, so two requests of one digest would share their approvals.
     """
-    while tx.one(approval_requests.select().where(approval_requests.c.digest == call.digest())) is not None:
+    while tx.one(_OF_DIGEST, {"call": call.digest()}) is not None:
         call = replace(call, expires=call.expires + 1)
     return call
 
 
 def _unfinished_on(tx: Transaction, call: PresentedCall) -> str | None:
     """The execution of another request that is under way or in doubt on the same target."""
-    column = approval_requests.c
-    same = (column.tenant == call.tenant, column.upstream == call.upstream, column.target == call.target)
-    row = tx.one(approval_requests.select().where(*same, column.state.in_(_UNFINISHED)))
+    row = tx.one(_ON_TARGET, {"of_tenant": call.tenant, "at": call.upstream, "on": call.target})
     return None if row is None else row.execution
 
 

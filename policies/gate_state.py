@@ -39,12 +39,14 @@ class GateState:
     frozen: bool
 
 
+_GATE = gate_state.select()
+
 NOTHING_LOADED = GateState(0, GateDigests("", "", {}), frozen=False)
 
 
 def read_gate(reading: Reading) -> GateState:
     """The gate's state now."""
-    row = reading.one(gate_state.select())
+    row = reading.one(_GATE)
     if row is None:
         return NOTHING_LOADED
     workflows = cast("dict[str, str]", parse_strict(row.workflows, max_bytes=len(row.workflows) * 4))

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from ledger.canonical import JsonObject
 from ledger.clock import rfc3339
-from ledger.entries import Entry, decode
-from ledger.tables import log
+from ledger.entries import Entry
+from ledger.lookup import entry_at
+from ledger.statements import param
 from ledger.transaction import AnyRow, Reading, Transaction
 from policies.call import PresentedCall
 from policies.errors import PolicyError
@@ -23,6 +24,8 @@ from policies.redemption import CastVerdict, RedemptionFacts, quorum_met
 from policies.requests import OPEN_STATES, ApprovalRequest, find_request
 from policies.tables import approval_requests, verdicts
 from policies.verdicts import SignedVerdict, Verdict
+
+_ON_REQUEST = verdicts.select().where(verdicts.c.request == param("on")).order_by(verdicts.c.at_ms)
 
 
 class JudgementRefused(PolicyError):
@@ -74,7 +77,7 @@ def record_verdict(tx: Transaction, request_id: str, signed: SignedVerdict) -> A
 
 def verdicts_on(reading: Reading, request: ApprovalRequest) -> tuple[CastVerdict, ...]:
     """Every verdict on a request, with who holds its key now, in the order in which they were cast."""
-    rows = reading.all(verdicts.select().where(verdicts.c.request == request.id).order_by(verdicts.c.at_ms))
+    rows = reading.all(_ON_REQUEST, {"on": request.id})
     return tuple(_cast(reading, row) for row in rows)
 
 
@@ -111,8 +114,8 @@ def _refuse_wrong_time(request: ApprovalRequest, at: int, now_ms: int) -> None:
     earliest, latest = request.created_ms - CLOCK_TOLERANCE_MS, now_ms + CLOCK_TOLERANCE_MS
     if not earliest <= at <= latest:
         raise JudgementRefused(
-            f"The verdict is dated {rfc3339(max(at, 0))}, before the request or in the future; set the clock of "
-            "this machine and sign anew."
+            f"The verdict is dated {rfc3339(max(at, 0))}, before the request or in the future; set the "
+            "clock of this machine and sign anew."
         )
 
 
@@ -155,11 +158,7 @@ def _logged_seq(reading: Reading, request: ApprovalRequest) -> int:
 
     The column could be moved behind the enrolment of a reviewer; the signed log cannot.
     """
-    row = reading.one(log.select().where(log.c.seq == request.created_seq))
-    try:
-        entry = None if row is None else decode(row.entry)
-    except ValueError:
-        entry = None
+    entry = entry_at(reading, request.created_seq)
     if entry is None or entry.kind != "approval.requested":
         return 0
     same = (entry.body.get("request"), entry.body.get("digest")) == (request.id, request.call.digest())

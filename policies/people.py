@@ -13,6 +13,7 @@ from typing import cast
 
 from ledger.canonical import JsonValue, canonical, parse_strict
 from ledger.entries import Entry
+from ledger.statements import param
 from ledger.transaction import AnyRow, Reading, Transaction
 from policies.enrolments import Enrolment, SignedEnrolment, sign_enrolment
 from policies.errors import EnrolmentRefused
@@ -40,6 +41,13 @@ __all__ = [
     "sign_enrolment",
     "withdraw_roles",
 ]
+
+
+_EVERYBODY = people.select()
+_BY_ID = people.select().where(people.c.id == param("person"), people.c.revoked_ms.is_(None))
+_KEY_IN_FORCE = person_keys.select().where(
+    person_keys.c.kid == param("key"), person_keys.c.revoked_ms.is_(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,7 @@ def withdraw_roles(tx: Transaction, person: str, roles: frozenset[str], *, tenan
 
 def person_by_id(reading: Reading, person: str) -> Person | None:
     """The person now, with every name that is the same human; None if unknown or revoked."""
-    row = reading.one(people.select().where(people.c.id == person, people.c.revoked_ms.is_(None)))
+    row = reading.one(_BY_ID, {"person": person})
     if row is None:
         return None
     return Person(row.id, row.tenant, _names(row.roles), all_names_of(reading, row.id) - {row.id})
@@ -167,9 +175,7 @@ def holder_of_key(reading: Reading, kid: str) -> KeyHolder | None:
 
     None if the key or the person is unknown, revoked or unproven.
     """
-    row = reading.one(
-        person_keys.select().where(person_keys.c.kid == kid, person_keys.c.revoked_ms.is_(None))
-    )
+    row = reading.one(_KEY_IN_FORCE, {"key": kid})
     proof = None if row is None else proven_key(reading, kid)
     person = None if row is None else person_by_id(reading, row.person)
     if proof is None or person is None:
@@ -203,7 +209,7 @@ def list_people(reading: Reading, tenant: str) -> list[EnrolledPerson]:
 
 def all_names_of(reading: Reading, name: str) -> frozenset[str]:
     """Every name that is the same human as `name`, following aliases both ways; revoked people's too."""
-    return joined_names(name, (_names(row.aliases) | {row.id} for row in reading.all(people.select())))
+    return joined_names(name, (_names(row.aliases) | {row.id} for row in reading.all(_EVERYBODY)))
 
 
 def _store(tx: Transaction, signed: SignedEnrolment, *, by: str, vouched_by: int | None) -> int:

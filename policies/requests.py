@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.canonical import JsonObject, JsonValue
+from ledger.statements import param
 from ledger.transaction import AnyRow, Reading
 from policies.call import CanonicalCall
 from policies.tables import approval_requests
@@ -21,6 +22,13 @@ OPEN_STATES: Final = ("pending", "approved")
 
 SPENT_STATES: Final = ("executing", "succeeded", "failed", "in_doubt")
 """The states of a request that an execution has used; they follow the execution."""
+
+
+_BY_ID = approval_requests.select().where(approval_requests.c.id == param("request"))
+_BY_TOKEN = approval_requests.select().where(approval_requests.c.token_digest == param("token"))
+_OPEN = approval_requests.select().where(
+    approval_requests.c.core_key == param("core"), approval_requests.c.state.in_(OPEN_STATES)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +56,19 @@ class ApprovalRequest:
 
 def find_request(reading: Reading, request_id: str) -> ApprovalRequest | None:
     """The request with this id."""
-    return _found(reading.one(approval_requests.select().where(approval_requests.c.id == request_id)))
+    return _found(reading.one(_BY_ID, {"request": request_id}))
 
 
 def find_by_token(reading: Reading, token: str) -> ApprovalRequest | None:
     """The request that this text is the token of; None for anything that is not exactly one."""
     if parse_token(token) is None:
         return None
-    by_digest = approval_requests.select().where(approval_requests.c.token_digest == token_digest(token))
-    return _found(reading.one(by_digest))
+    return _found(reading.one(_BY_TOKEN, {"token": token_digest(token)}))
 
 
 def find_open(reading: Reading, core_key: str) -> ApprovalRequest | None:
     """The request for a call with this core that is pending or approved; its time may be over."""
-    same = approval_requests.select().where(
-        approval_requests.c.core_key == core_key, approval_requests.c.state.in_(OPEN_STATES)
-    )
-    return _found(reading.one(same))
+    return _found(reading.one(_OPEN, {"core": core_key}))
 
 
 def list_requests(

@@ -8,6 +8,7 @@ base64url, and only in their one canonical spelling. There is one algorithm and 
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -93,12 +94,14 @@ def verify(public_key: str, domain: Domain, statement: JsonObject, signature: st
     False.
     """
     raw = from_b64url(signature, 64)
-    if raw is None:
-        return False
+    return raw is not None and _is_genuine(public_key, _message(domain, statement), raw)
+
+
+@lru_cache(maxsize=4096)
+def _is_genuine(public_key: str, message: bytes, signature: bytes) -> bool:
+    """The check itself, remembered: it depends on these bytes alone, and enrolments are asked about often."""
     try:
-        Ed25519PublicKey.from_public_bytes(parse_public_key(public_key)).verify(
-            raw, _message(domain, statement)
-        )
+        Ed25519PublicKey.from_public_bytes(parse_public_key(public_key)).verify(signature, message)
     except (InvalidSignature, PolicyError, ValueError):
         return False
     return True

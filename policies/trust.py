@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.entries import decode
-from ledger.tables import log
+from ledger.lookup import entry_at
+from ledger.statements import param
 from ledger.transaction import Reading
 from policies.enrolments import SignedEnrolment, enrolment_from_json
 from policies.principals import Person
@@ -20,6 +20,9 @@ from policies.tables import person_keys, trust_root
 
 MAX_CHAIN: Final = 8
 """How many enrolments may stand between a key and the root, both included."""
+
+_ROOT = trust_root.select()
+_KEY = person_keys.select().where(person_keys.c.kid == param("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ def proven_key(reading: Reading, kid: str) -> ProvenKey | None:
     Each entry names the entry of the administrator's key that vouched for it, as that was then: whoever is
     enrolled anew or loses a role later takes nobody along. Says nothing about revocation.
     """
-    root = reading.one(trust_root.select())
-    key = reading.one(person_keys.select().where(person_keys.c.kid == kid))
+    root = reading.one(_ROOT)
+    key = reading.one(_KEY, {"key": kid})
     found = None if key is None else _enrolment_at(reading, key.enrolled_seq)
     if root is None or key is None or found is None:
         return None
@@ -82,11 +85,7 @@ def _vouches(above: ProvenKey, below: ProvenKey, root: str) -> bool:
 
 def _enrolment_at(reading: Reading, seq: int) -> ProvenKey | None:
     """The enrolment that log entry `seq` holds."""
-    row = reading.one(log.select().where(log.c.seq == seq))
-    try:
-        stored = None if row is None else decode(row.entry)
-    except ValueError:
-        return None
+    stored = entry_at(reading, seq)
     if stored is None or stored.kind != "person.enrolled":
         return None
     signed, vouched_by = enrolment_from_json(stored.body), stored.body.get("vouched_by")

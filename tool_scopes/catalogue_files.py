@@ -170,7 +170,12 @@ def _server(file: UpstreamFile, refuse: _Refuse) -> Server:
         raise refuse("belongs to an upstream with `transport: stdio`; remove it", foreign)
     if file.url is None:
         raise refuse("an upstream on http needs its `url`", "transport")
-    parts = urlsplit(file.url)
+    try:
+        parts = urlsplit(file.url)
+    except ValueError as error:
+        raise refuse(
+            f"this is no address ({error}); write it whole, as https://tools.example.com/mcp", "url"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise refuse("write the whole address, such as https://tools.example.com/mcp", "url")
     if "@" in parts.netloc or "${" in file.url:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from policies.approvals import settle_request
-
 from ledger.canonical import JsonObject
 from ledger.entries import Entry, RestsOn
 from ledger.ids import new_id
+from ledger.statements import param
 from ledger.transaction import Reading, Transaction
+from policies.approvals import settle_request
 from tool_scopes.catalogue import View
 from tool_scopes.runs import Run
 from tool_scopes.tables import executions
@@ -22,6 +22,30 @@ from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult
 
 Outcome = Literal["succeeded", "failed", "in_doubt"]
 UNFINISHED = ("executing", "in_doubt")
+
+_BEGIN = executions.insert()
+_UNFINISHED_ON = executions.select().where(
+    executions.c.tenant == param("of_tenant"),
+    executions.c.upstream == param("at"),
+    executions.c.target == param("on"),
+    executions.c.state.in_(UNFINISHED),
+)
+_COUNTED = (
+    executions.select()
+    .with_only_columns(executions.c.id)
+    .where(
+        executions.c.run == param("of_run"),
+        executions.c.epoch == param("at_epoch"),
+        executions.c.state != "failed",
+    )
+)
+_SETTLE = (
+    executions.update()
+    .where(executions.c.id == param("execution"), executions.c.state.in_(UNFINISHED))
+    .values(state=param("outcome"), settled_ms=param("now_ms"))
+    .returning(executions)
+)
+_LEAVE_IN_DOUBT = _SETTLE.where(executions.c.state == "executing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +63,7 @@ class Execution:
 
 def unfinished_on(reading: Reading, tenant: str, upstream: str, target: str) -> Execution | None:
     """The execution that is under way or in doubt for this target, if there is one."""
-    row = reading.one(
-        executions.select().where(
-            executions.c.tenant == tenant,
-            executions.c.upstream == upstream,
-            executions.c.target == target,
-            executions.c.state.in_(UNFINISHED),
-        )
-    )
+    row = reading.one(_UNFINISHED_ON, {"of_tenant": tenant, "at": upstream, "on": target})
     return None if row is None else _execution_of_row(row)
 
 
@@ -64,11 +81,7 @@ def earlier_on(reading: Reading, tenant: str, upstream: str, target: str) -> lis
 
 def count_in_step(reading: Reading, run: Run) -> int:
     """How many executions the run's current step has had that may have had an effect."""
-    rows = reading.all(
-        executions.select().where(
-            executions.c.run == run.id, executions.c.epoch == run.epoch, executions.c.state != "failed"
-        )
-    )
+    rows = reading.all(_COUNTED, {"of_run": run.id, "at_epoch": run.epoch})
     return len(rows)
 
 
@@ -89,7 +102,7 @@ def begin_execution(
     """
     lease_until_ms = tx.now_ms + lease_ms
     tx.execute(
-        executions.insert(),
+        _BEGIN,
         {
             "id": execution_id,
             "tenant": run.tenant,
@@ -127,13 +140,8 @@ def settle_execution(tx: Transaction, execution_id: str, outcome: Outcome, becau
 
     Gives False when the execution was already settled for certain.
     """
-    changeable = ("executing",) if outcome == "in_doubt" else UNFINISHED
-    row = tx.one(
-        executions.update()
-        .where(executions.c.id == execution_id, executions.c.state.in_(changeable))
-        .values(state=outcome, settled_ms=tx.now_ms)
-        .returning(executions)
-    )
+    statement = _LEAVE_IN_DOUBT if outcome == "in_doubt" else _SETTLE
+    row = tx.one(statement, {"execution": execution_id, "outcome": outcome, "now_ms": tx.now_ms})
     if row is None:
         return False
     settle_request(tx, row.request, outcome)

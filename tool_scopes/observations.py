@@ -10,10 +10,16 @@ from dataclasses import dataclass
 
 from context_store.provenance import OBSERVATION_PREFIX, ProvenanceId
 from ledger.canonical import canonical, text_digest
+from ledger.statements import param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.runs import Run
 from tool_scopes.tables import observations
 from tool_scopes.upstream.tools import UpstreamResult
+
+_STORE = observations.insert()
+_IN_RUN = observations.select().where(
+    observations.c.id == param("observation"), observations.c.run == param("of_run")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ def observation_of(execution: str, tool: str, result: UpstreamResult) -> Observa
 def store_observation(tx: Transaction, run: Run, observation: Observation) -> None:
     """Keep an observation with its run. The log entry that goes with it carries the digest of the text."""
     tx.execute(
-        observations.insert(),
+        _STORE,
         {
             "id": observation.id,
             "run": run.id,
@@ -59,12 +65,5 @@ def find_observation(reading: Reading, run_id: str, cited: ProvenanceId) -> Obse
     """The observation that `cited` names, or None: another run's is as if absent."""
     if cited.version != 1:
         return None
-    same = observations.select().where(observations.c.id == cited.source, observations.c.run == run_id)
-    row = reading.one(same)
+    row = reading.one(_IN_RUN, {"observation": cited.source, "of_run": run_id})
     return None if row is None else Observation(row.id, row.tool, row.text)
-
-
-def observation_digests(reading: Reading, run_id: str) -> tuple[str, ...]:
-    """The digests of the texts of everything that the run has observed."""
-    rows = reading.all(observations.select().where(observations.c.run == run_id).order_by(observations.c.id))
-    return tuple(row.digest for row in rows)

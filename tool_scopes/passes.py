@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from ledger.canonical import JsonObject
 from ledger.entries import Entry
 from ledger.ids import random_token
+from ledger.statements import param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.runs import Run
 from tool_scopes.tables import step_passes
 
 PREFIX = "bwp"
+
+_BY_DIGEST = step_passes.select().where(step_passes.c.digest == param("token"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def issue_pass(tx: Transaction, run: Run, lifetime_ms: int) -> str:
 
 def find_pass(reading: Reading, token: str, now_ms: int) -> StepPass | None:
     """What this text is a pass for, or None when it is none, or has expired."""
-    row = reading.one(step_passes.select().where(step_passes.c.digest == _digest(token)))
+    row = reading.one(_BY_DIGEST, {"token": _digest(token)})
     if row is None or row.expires_ms <= now_ms:
         return None
     return StepPass(run=row.run, principal=row.principal, step=row.step, epoch=row.epoch)

@@ -14,8 +14,8 @@ from policies.call import PresentedCall, default_quorum
 from policies.codes import Denial
 from policies.tokens import derive_token
 from tool_scopes.arguments import target_of
+from tool_scopes.envelope_records import envelope_digests
 from tool_scopes.house import House
-from tool_scopes.observations import observation_digests
 from tool_scopes.runs import Run
 from tool_scopes.views import ViewTool
 from tool_scopes.workflows import Step, Workflow
@@ -26,7 +26,8 @@ def present(
 ) -> PresentedCall:
     """The call of `tool` with complete, canonical `arguments` in the run's current step.
 
-    `evidence` holds the digests of everything that the run was shown: its bundles and its observations.
+    `evidence` holds the digests of what the run was shown and of what it
+    concluded: its bundles, and its envelopes with their exact quotes.
     """
     return PresentedCall(
         upstream=tool.view.upstream,
@@ -41,10 +42,7 @@ def present(
         run=run.id,
         step=run.step,
         epoch=run.epoch,
-        evidence=(
-            *(shown.digest for shown in showings(reading, run.id)),
-            *observation_digests(reading, run.id),
-        ),
+        evidence=(*(shown.digest for shown in showings(reading, run.id)), *envelope_digests(reading, run.id)),
         policy=house.policies.digest,
         catalogue=house.catalogue.digest,
         workflow=workflow.digest,

@@ -13,6 +13,8 @@ from ledger.entries import Entry
 from policies.codes import Denial
 from tool_scopes.house import Caller, House
 
+_LONGEST_ACT = 128  # code points of a tool's name, as a caller may have made it up
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -24,8 +26,10 @@ class Refused:
 def refusal_entry(
     caller: Caller, run: str | None, act: str, denial: Denial, arguments_digest: str | None = None
 ) -> Entry:
-    """The ledger entry of one refusal. Arguments appear as a digest: what was refused may be anything."""
-    body: JsonObject = {"act": act, "code": denial.code, "reason": denial.reason}
+    """The ledger entry of one refusal. Arguments appear as a digest, and a name cut short: what was refused may
+    be anything.
+    """
+    body: JsonObject = {"act": act[:_LONGEST_ACT], "code": denial.code, "reason": denial.reason}
     if arguments_digest is not None:
         body["arguments"] = arguments_digest
     return Entry(

@@ -6,20 +6,18 @@ run moves.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from ledger.canonical import JsonObject
 from ledger.transaction import Transaction
 from policies.codes import Denial
 from policies.principals import Agent
-from tool_scopes.envelopes import Envelope
+from tool_scopes.envelope_records import kept_envelope
 from tool_scopes.house import Caller, House
 from tool_scopes.reviews import Resolution, close_review, find_review
 from tool_scopes.runs import OPEN_STATES, Run, enter_step, find_run, set_status
 from tool_scopes.standing import Standing
 from tool_scopes.submission import go_on, proposal_of
-from tool_scopes.tables import envelopes
 
 
 class RunRefused(ValueError):
@@ -48,7 +46,7 @@ def resolve_run(
     step = workflow.steps[run.step]
     if resolution == "stop":
         return _standing_of(set_status(tx, run, "cancelled", because=note or "stopped at a checkpoint"))
-    envelope = _envelope_of(tx, run)
+    envelope = kept_envelope(tx, run)
     if resolution == "send_back" or envelope is None:
         # Without an envelope there is nothing to go on from: the step's retries were exhausted before one was
         # accepted.
@@ -83,11 +81,6 @@ def _run_of_tenant(tx: Transaction, tenant: str, run_id: str) -> Run:
     if run is None or run.tenant != tenant:
         raise RunRefused(f"There is no run {run_id[:64]}; `bailiwick run list` shows those that there are.")
     return run
-
-
-def _envelope_of(tx: Transaction, run: Run) -> Envelope | None:
-    row = tx.one(envelopes.select().where(envelopes.c.run == run.id, envelopes.c.epoch == run.epoch))
-    return None if row is None else Envelope.model_validate(json.loads(row.envelope))
 
 
 def _standing_of(run: Run) -> Resolved:

@@ -14,11 +14,14 @@ from typing import Any, cast
 from ledger.canonical import JsonObject, canonical, digest
 from ledger.entries import Entry
 from ledger.ids import new_id
+from ledger.statements import param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.tables import runs, workflow_versions
 from tool_scopes.workflows import Step, Workflow
 
 OPEN_STATES = frozenset({"open", "waiting"})
+
+_BY_ID = runs.select().where(runs.c.id == param("run"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Run:
 
 def find_run(reading: Reading, run_id: str) -> Run | None:
     """The run of that id, whoever it belongs to: the caller checks the standing."""
-    row = reading.one(runs.select().where(runs.c.id == run_id))
+    row = reading.one(_BY_ID, {"run": run_id})
     return None if row is None else _run_of_row(row)
 
 

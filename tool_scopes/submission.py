@@ -4,22 +4,22 @@ transaction.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from anyio import to_thread
 
-from context_store.shown import showings
 from context_store.head import head_release
-from ledger.canonical import JsonObject, JsonValue, canonical
-from ledger.entries import Entry, RestsOn
+from context_store.shown import showings
+from ledger.canonical import JsonObject, JsonValue
+from ledger.entries import Entry
 from ledger.transaction import Transaction
 from policies.codes import Denial
 from policies.decisions import submit_step as may_submit_step
 from tool_scopes.arguments import complete_arguments, target_of
 from tool_scopes.checkpoints import reasons_to_stop, retries_exhausted
+from tool_scopes.envelope_records import keep_envelope
 from tool_scopes.envelopes import (
     CheckedEnvelope,
     Envelope,
@@ -36,7 +36,6 @@ from tool_scopes.reviews import open_review
 from tool_scopes.runs import Run, count_retry, enter_step, find_run, set_status
 from tool_scopes.standing import Standing, stand
 from tool_scopes.steps import describe_step
-from tool_scopes.tables import envelopes
 from tool_scopes.views import ViewTool
 from tool_scopes.workflows import StepKind
 
@@ -130,7 +129,7 @@ def _move(
     proposal = proposal_of(house, standing, envelope, state)
     if isinstance(proposal, Denial):
         return _count_refusal(standing, proposal, tx)
-    _record(tx, run, checked)
+    keep_envelope(tx, run, checked)
     shown = [bundle.sufficiency for bundle in showings(tx, run.id, epoch=run.epoch)]
     sensitive = proposal is not None and proposal.tool.view.sensitive
     reasons = reasons_to_stop(step, envelope, shown, sensitive=sensitive)
@@ -211,19 +210,3 @@ def proposal_of(
     return refused(
         "proposed_action.type", f"no execute step after {standing.step.name} has the tool {action.type}"
     )
-
-
-def _record(tx: Transaction, run: Run, checked: CheckedEnvelope) -> None:
-    envelope = checked.envelope
-    stored = envelope.model_dump(mode="json")
-    for item, cited in zip(stored["evidence"], checked.cited, strict=True):
-        item["source"] = cited
-    text = canonical(stored).decode()
-    tx.execute(
-        envelopes.insert(),
-        {"run": run.id, "epoch": run.epoch, "step": run.step, "envelope": text, "at_ms": tx.now_ms},
-    )
-    name = f"{run.id}/{run.step}#{run.epoch}"
-    edges = tuple(RestsOn(name, "cites", cited) for cited in dict.fromkeys(checked.cited))
-    body: JsonObject = {"step": run.step, "epoch": run.epoch, "envelope": json.loads(text)}
-    tx.append(Entry("step.submitted", run.tenant, body, principal=run.principal, run=run.id, rests_on=edges))

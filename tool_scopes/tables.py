@@ -89,6 +89,7 @@ envelopes = Table(
     Column("epoch", Integer, primary_key=True),
     Column("step", String, nullable=False),
     Column("envelope", Text, nullable=False),
+    Column("digest", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
 )
 

@@ -63,6 +63,12 @@ class Offer:
 
 def build_view(view: View, tool: UpstreamTool) -> ViewTool:
     """The view over its live tool. Raises ViewRefused when the two do not fit together."""
+    if view.secrets:
+        # An approval request would show the value to reviewers and the log would keep it.
+        raise ViewRefused(
+            f"{view.name}: arguments under `secrets` cannot be sealed yet, so this tool is not offered; keep "
+            "what is secret in the upstream's own environment instead"
+        )
     try:
         schema = cast("JsonObject", check_value(tool.input_schema))
         validator = compile_arguments(schema)
@@ -70,7 +76,7 @@ def build_view(view: View, tool: UpstreamTool) -> ViewTool:
         raise ViewRefused(f"{view.name}: the input schema of {tool.name} cannot be used: {error}") from None
     properties = _properties(schema)
     _refuse_reserved(view, tool, properties)
-    for argument in (*view.fixed, *view.bound, *view.secrets):
+    for argument in (*view.fixed, *view.bound):
         if argument not in properties:
             raise ViewRefused(
                 f"{view.name}: {tool.name} has no argument {argument}; it has {_listed(properties)}"

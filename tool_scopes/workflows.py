@@ -197,7 +197,13 @@ def _checked_step(
         if successor not in file.steps:
             raise refuse_at("next", f"step {name} goes on to {successor}, which is no step of this workflow")
     _check_posture(name, step, effects, lambda sentence: refuse_at("tools", sentence))
-    unknown = _template_fields(step) - known
+    fields = _template_fields(step)
+    if fields is None:
+        what = f"the need of step {name} has a brace that stands alone or holds more than a name"
+        raise refuse(
+            ("steps", name, "context", "need"), f"{what}: write {{key}}, and {{{{ or }}}} for a brace"
+        )
+    unknown = fields - known
     if unknown:
         what = f"the need of step {name} asks for {{{min(unknown)}}}, which nothing provides"
         raise refuse(("steps", name, "context", "need"), f"{what}: name a key of the input, or of a `carry`")
@@ -279,14 +285,22 @@ def _property_names(schema: JsonObject) -> set[str]:
     return set(properties) if isinstance(properties, dict) else set()
 
 
-def _template_fields(step: StepFile) -> set[str]:
+def _template_fields(step: StepFile) -> set[str] | None:
+    """The keys that a step's need asks for; None when it is no template of plain `{key}` fields."""
     if step.context is None:
         return set()
-    return {field for _, field, _, _ in string.Formatter().parse(step.context.need) if field}
+    try:
+        parts = list(string.Formatter().parse(step.context.need))
+    except ValueError:
+        return None
+    fields = [(field, form, conversion) for _, field, form, conversion in parts if field is not None]
+    if any(not field or form or conversion for field, form, conversion in fields):
+        return None
+    return {field for field, _, _ in fields}
 
 
 def _validator(schema: JsonObject, refuse: Callable[[str], FileRefused]) -> jsonschema_rs.Validator:
     try:
-        return jsonschema_rs.Draft202012Validator(schema)
+        return jsonschema_rs.Draft202012Validator(schema, offline=True)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise refuse(f"this is no valid JSON Schema (2020-12): {str(error).splitlines()[0]}") from None

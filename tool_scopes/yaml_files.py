@@ -42,14 +42,16 @@ def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> d
     return mapping
 
 
-# YAML 1.1 takes on, off, yes and no for booleans, so that a key such as `on` would become True. Here only true
-# and false are.
+# YAML 1.1 takes on, off, yes and no for booleans, so that a key such as `on` would become True. Here only
+# true and false are.
 _BOOLEAN = "tag:yaml.org,2002:bool"
 _StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_StrictLoader.add_implicit_resolver(_BOOLEAN, re.compile(r"true|false"), list("tf"))
+_StrictLoader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+    _BOOLEAN, re.compile(r"true|false"), list("tf")
+)
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repeats)
 
 
@@ -58,6 +60,9 @@ def read_text_file(path: Path) -> str:
     text.
     """
     try:
+        if path.exists() and not path.is_file():
+            # A pipe or a device would never end.
+            raise FileRefused(f"{path}: is not a regular file; name a file")
         raw = path.read_bytes()
     except OSError as error:
         raise FileRefused(f"{path}: cannot be read ({error.strerror}); name a readable file") from None
@@ -73,12 +78,14 @@ def read_text_file(path: Path) -> str:
 
 def parse_yaml(source: str, model: type[ModelT], *, path: str) -> ModelT:
     """The one mapping of a YAML text as `model`. Raises FileRefused naming `path` and the line."""
-    loader = _StrictLoader(source)
+    try:
+        loader = _StrictLoader(source)
+    except yaml.reader.ReaderError as error:
+        line = source.count("\n", 0, error.position) + 1
+        raise FileRefused(f"{path}:{line}: holds a character that YAML does not allow; remove it") from None
     try:
         root = loader.get_single_node()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        if not isinstance(root, yaml.MappingNode):
-            raise FileRefused(f"{path}:1: holds no mapping of keys to values at its top; see the examples")
-        data = _mapping_without_repeats(loader, root)
+        data = _mapping_without_repeats(loader, root) if isinstance(root, yaml.MappingNode) else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise FileRefused(
@@ -88,6 +95,8 @@ def parse_yaml(source: str, model: type[ModelT], *, path: str) -> ModelT:
         raise FileRefused(f"{path}: is not well-formed YAML: {error}") from None
     finally:
         loader.dispose()  # pyright: ignore[reportUnknownMemberType]
+    if data is None:
+        raise FileRefused(f"{path}:1: holds no mapping of keys to values at its top; see the examples")
     try:
         return model.model_validate(data)
     except ValidationError as error:
