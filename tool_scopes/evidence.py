@@ -21,7 +21,8 @@ from tool_scopes.house import Answer, Caller, House
 from tool_scopes.observations import find_observation
 from tool_scopes.refusals import Refused, refuse
 from tool_scopes.standing import Standing, stand
-from tool_scopes.workflows import StepContext, fill_need
+from tool_scopes.workflow_model import StepContext
+from tool_scopes.workflows import fill_need
 
 
 async def read_context(

@@ -26,8 +26,8 @@ class Refused:
 def refusal_entry(
     caller: Caller, run: str | None, act: str, denial: Denial, arguments_digest: str | None = None
 ) -> Entry:
-    """The ledger entry of one refusal. Arguments appear as a digest, and a name cut short: what was refused may
-    be anything.
+    """The ledger entry of one refusal. Arguments appear as a digest and the act is cut short: both may be
+    anything.
     """
     body: JsonObject = {"act": act[:_LONGEST_ACT], "code": denial.code, "reason": denial.reason}
     if arguments_digest is not None:

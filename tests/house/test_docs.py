@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from policies.codes import CODES
 from tests.house.tree import ROOT
 from tool_scopes.catalogue_files import ViewFile
-from tool_scopes.workflows import POSTURES, Checkpoints, Limits, StepContext, StepFile, StepKind, WorkflowFile
+from tool_scopes.workflow_model import Checkpoints, Limits, StepContext, StepFile, WorkflowFile
+from tool_scopes.workflows import POSTURES, StepKind
 
 CODE_ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (yes|no) \|$", re.MULTILINE)
 
