@@ -154,9 +154,9 @@ def creating_folder(root: Path) -> Generator[DataFolder]:
     `RuleRefused` when something is there already.
     """
     place = root.expanduser().absolute()
-    _refuse_taken(place)
     draft = place.parent / f".{place.name}.{secrets.token_hex(4)}"
     try:
+        _refuse_taken(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir(mode=0o700)
         folder = DataFolder(draft, new_id("fld", system_now_ms()))

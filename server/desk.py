@@ -41,6 +41,7 @@ class OpenRun(_Arguments):
     input: dict[str, Any] = Field(description="What the workflow needs to start; it says which keys.")
     idempotency_key: str | None = Field(
         default=None,
+        min_length=1,
         max_length=200,
         description="The same key and input always give the same run, so a retry is safe.",
     )

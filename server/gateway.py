@@ -20,7 +20,7 @@ from starlette.requests import Request
 from ledger.canonical import CanonicalError, JsonObject, check_value, parse_strict
 from ledger.errors import LedgerError
 from policies.codes import Denial
-from server.desk import DESK, serve_desk, take_approval
+from server.desk import DESK, DeskTool, serve_desk, take_approval
 from server.tool_lists import ToolLists
 from server.wire import call_result, unavailable, unknown_tool
 from tool_scopes.house import Answer, Caller, House
@@ -97,7 +97,8 @@ class _Gateway:
         except FileRefused as error:
             logger.error("a stored workflow no longer fits the catalogue: %s", error)
             return unavailable()
-        if isinstance(outcome, Refused) and outcome.denial.code == "unknown_tool" and params.name not in DESK:
+        unknown = isinstance(outcome, Refused) and outcome.denial.code == "unknown_tool"
+        if unknown and _desk_tool(caller, params.name) is None:
             raise unknown_tool(params.name)
         return call_result(outcome)
 
@@ -108,11 +109,10 @@ class _Gateway:
         given = await _strict_arguments(ctx, params)
         if isinstance(given, Denial):
             return await refuse(house, caller, None, name, given)
-        within_step = caller.workflow is not None
-        desk_tool = DESK.get(name)
-        if desk_tool is not None and (desk_tool.within_step or not within_step):
+        desk_tool = _desk_tool(caller, name)
+        if desk_tool is not None:
             return await serve_desk(house, caller, desk_tool, given)
-        if not within_step:
+        if caller.workflow is None:
             # At the desk a step's tools are used by name through use_tool; they are no tools of this list.
             unknown = Denial("unknown_tool", reason=f"{name[:128]} is not a tool of the desk")
             return await refuse(house, caller, None, name, unknown)
@@ -140,6 +140,12 @@ class _Gateway:
             # door.
             raise MCPError(code=-32600, message="This request carries no identity")
         return caller
+
+
+def _desk_tool(caller: Caller, name: str) -> DeskTool | None:
+    """The desk's tool of that name, if this caller's list has it: within a step most of the desk is absent."""
+    tool = DESK.get(name)
+    return tool if tool is not None and (tool.within_step or caller.workflow is None) else None
 
 
 async def _strict_arguments(

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.clock import system_now_ms
 from server.identity import Identity
+from server.in_flight import OneRequestForAnId
 from tool_scopes.house import Caller, House
 
 MAX_BODY_BYTES = 1_048_576
@@ -49,7 +50,8 @@ def build_app(
         max_request_body_size=MAX_BODY_BYTES,
         security_settings=LOOPBACK_ONLY,
     )
-    guarded = IdentityCheck(StreamableHTTPASGIApp(manager), Identity(house.ledger), house)
+    served = OneRequestForAnId(StreamableHTTPASGIApp(manager), MAX_BODY_BYTES)
+    guarded = IdentityCheck(served, Identity(house.ledger), house)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "instance": house.instance})

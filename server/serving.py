@@ -78,13 +78,18 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
                 timeout_graceful_shutdown=GRACE_S,
             )
             server = _Server(config)
+            body_error: Exception | None = None
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(server.serve, sockets)
                 await server.ready.wait()
                 try:
                     yield f"{url}/mcp", house
+                except Exception as error:  # noqa: BLE001 - raised again below, once the server has stopped in order
+                    body_error = error
                 finally:
                     server.should_exit = True
+            if body_error is not None:
+                raise body_error
 
 
 class _Server(uvicorn.Server):

@@ -30,17 +30,12 @@ class Standing:
 def stand(house: House, reading: Reading, caller: Caller, run_id: str | None) -> Standing | Denial:
     """Where `caller` stands in the run that its credential or its `run_id` names.
 
-    A pass names its run itself; naming another one beside it is the same answer as naming none.
+    A pass names its run itself; naming another one beside it is the same answer as naming one that is not
+    there.
     """
-    named = caller.run if run_id is None else run_id
-    if named is None or (caller.run is not None and named != caller.run):
-        return Denial("unknown_tool", reason="no run is named by the credential or by run_id")
-    run = find_run(reading, named)
-    if run is None:
-        return Denial("unknown_tool", reason=f"there is no run {named[:64]}")
-    agent = caller.agent
-    if (run.tenant, run.principal) != (agent.tenant, agent.id):
-        return Denial("unknown_tool", reason=f"run {run.id} belongs to {run.principal} of {run.tenant}")
+    run = _own_run(reading, caller, run_id)
+    if isinstance(run, Denial):
+        return run
     if caller.workflow is not None and caller.workflow != run.workflow:
         return Denial(
             "unknown_tool", reason=f"run {run.id} is of workflow {run.workflow}, not {caller.workflow}"
@@ -54,3 +49,19 @@ def stand(house: House, reading: Reading, caller: Caller, run_id: str | None) ->
     workflow = house.scopes.workflow_of(reading, run)
     step = workflow.steps[run.step]
     return Standing(caller, run, workflow, step, house.scopes.scope(workflow, step))
+
+
+def _own_run(reading: Reading, caller: Caller, run_id: str | None) -> Run | Denial:
+    named = caller.run if run_id is None else run_id
+    if named is None:
+        why = "`run_id` is missing: say which run is meant, as open_run gave it."
+        return Denial("invalid_arguments", reason=why, detail={"why": why})
+    if caller.run is not None and named != caller.run:
+        return Denial("unknown_tool", reason=f"the pass is of run {caller.run}, not {named[:64]}")
+    run = find_run(reading, named)
+    if run is None:
+        return Denial("unknown_tool", reason=f"there is no run {named[:64]}")
+    agent = caller.agent
+    if (run.tenant, run.principal) != (agent.tenant, agent.id):
+        return Denial("unknown_tool", reason=f"run {run.id} belongs to {run.principal} of {run.tenant}")
+    return run

@@ -113,9 +113,6 @@ def _judge(
         return Denial("frozen", reason="everything is frozen")
     if run.status == "waiting":
         return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
-    trouble = house.upstreams[tool.view.upstream].failure
-    if trouble is not None:
-        return Denial("unavailable", reason=trouble)
     presented = present(house, tx, run, standing.workflow, tool, arguments)
     # What is no token, or another's, is as if absent: it leads to the same answer as none.
     request = find_by_token(tx, token) if token is not None else None
@@ -132,6 +129,10 @@ def _judge(
     if request is None:
         asked = ask_for_approval(house, tx, run, standing.workflow, standing.step, tool, presented, reason="")
         return asked if isinstance(asked, Denial) else approval_required(house, asked)
+    trouble = house.upstreams[tool.view.upstream].failure
+    if trouble is not None and request.state == "approved":
+        # Nothing would be sent, so nothing is spent. Whoever asks about an approval that is, gets its answer.
+        return Denial("unavailable", reason=trouble)
     execution_id = new_execution_id(tx.now_ms)
     busy = unfinished_on(tx, run.tenant, tool.view.upstream, presented.target)
     denial = redeem(

@@ -28,7 +28,9 @@ def print_request(shown: Printed) -> None:
         print(f"    {plain(name)}: {plain(exact)}")
     for one in shown["suspicious"]:
         print(f"  ! suspicious in {plain(one['place'])}: {plain('; '.join(one['characters']))}")
-    print(f"\nWhy, as it says: {plain(summary.get('reason', ''))}")
+    print()
+    if summary.get("reason"):
+        print(f"Why, as it says: {plain(summary['reason'])}")
     print(f"In: {plain(summary.get('workflow'))}, step {plain(summary.get('step'))}, run {shown['run']}")
     cited = _print_conclusion(shown["concluded"])
     _print_evidence(shown["saw"], cited)
@@ -50,14 +52,19 @@ def _print_conclusion(envelope: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _print_evidence(saw: Printed, cited: dict[str, str]) -> None:
+    """Every quote that the run was shown, each once: under the first step that it was shown in."""
+    printed = set(cited)
     for bundle in saw["bundles"]:
-        rest = [item for item in bundle["items"] if item["id"] not in cited]
+        new = [item for item in bundle["items"] if item["id"] not in printed]
+        printed |= {item["id"] for item in new}
+        above = len(bundle["items"]) - len(new)
         print(
             f"\nIt was shown {bundle['bundle']} in {plain(bundle['step'])}: evidence {bundle['sufficiency']}"
+            + (f"; {above} of its quotes stand above" if above else "")
         )
         for conflict in bundle["conflicts"]:
             print(f"  ! sources disagree: {conflict_in_words(conflict)}")
-        for item in rest:
+        for item in new:
             print(f"  {plain(item['id'])} ({plain(item['title'])}): “{plain(item['quote'])}”")
     for one in saw["observations"]:
         text = plain(one["text"])

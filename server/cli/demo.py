@@ -38,13 +38,15 @@ def demo(
     ] = None,
     json: Json = False,
 ) -> None:
-    """See one governed run, from trigger to executed write. Exit code 0 only if every promise was observed."""
+    """See one governed run, from trigger to executed write.
+
+    Exit code 0 only if every promise was observed.
+    """
     import anyio
     from rich.console import Console
 
-    from server.demo.commands import CommandFailed
     from server.demo.show import show_demo
-    from server.errors import BadInput, Unavailable
+    from server.errors import BadInput
 
     stays = (sys.stdout.isatty() and not json) if stay is None else stay
     console = Console(quiet=json, highlight=False)
@@ -57,10 +59,7 @@ def demo(
                 raise BadInput(f"{root} exists already; name a new folder with --keep.")
             root.mkdir(parents=True, mode=0o700)
         listen_on = port if port is not None else FIXED_PORT if stays else 0
-        try:
-            observed = anyio.run(partial(show_demo, root, console, port=listen_on, stays=stays))
-        except CommandFailed as error:
-            raise Unavailable(f"The demo stopped: {error}") from None
+        observed = anyio.run(partial(show_demo, root, console, port=listen_on, stays=stays))
     if json:
         print_json(observed.as_json())
     for name in observed.missing:

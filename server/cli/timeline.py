@@ -23,14 +23,15 @@ _WORDS: dict[str, Callable[[_Body], str]] = {
         f"was shown {b.get('bundle')}: {len(b.get('items', []))} quotes, {b.get('sufficiency')}{_tokens(b)}"
     ),
     "call.answered": lambda b: f"called {b.get('tool')}{_noted(b, 'observation')}",
-    "call.refused": lambda b: f"{b.get('code')}: {b.get('tool')} ({b.get('reason')})",
+    "quote.served": lambda b: f"cited {b.get('id')}",
+    "call.refused": lambda b: f"{b.get('code')}: {b.get('act')} ({b.get('reason')})",
     "approval.requested": lambda b: f"asked for approval {b.get('request')}{_of_call(b)}",
     "approval.judged": lambda b: f"{b.get('verdict')}: {b.get('request')}",
     "approval.revoked": lambda b: f"revoked {b.get('request')}",
     "execution.begun": lambda b: f"began {b.get('execution')}: {b.get('tool')} on {b.get('target')}",
     "execution.settled": lambda b: f"{b.get('state')}: {b.get('execution')} ({b.get('because')})",
 }
-"""How each kind of entry is told; a kind that is not here is told by its body's ids."""
+"""How each kind of entry is told; a kind that is not here is told by its name and its body's ids."""
 
 
 def print_timeline(traced: Printed) -> None:
@@ -39,17 +40,22 @@ def print_timeline(traced: Printed) -> None:
         f"{traced['run']}  {traced['workflow']}  {traced['status']} at {traced['step']}, "
         f"agent {traced['agent']}, release {traced['release']}"
     )
+    width = max((len(_who(entry)) for entry in traced["entries"]), default=0)
     day = ""
     for entry in traced["entries"]:
         date, _, time = entry["at"].partition("T")
         if date != day:
             day = date
             print(f"\n{day} UTC")
-        who = entry["who"] or "server"
-        print(f"  {time.removesuffix('Z')}  {plain(who):<16}  {entry['kind']:<20}  {plain(told(entry))}")
+        head = f"  {time.removesuffix('Z')}  {_who(entry):<{width}}  "
+        print(head + plain(told(entry)))
         cited = [edge[2] for edge in entry["rests_on"] if edge[1] == "cites"]
         if cited:
-            print(f"{'':<56}rests on {plain(', '.join(cited))}")
+            print(f"{'':<{len(head)}}rests on {plain(', '.join(cited))}")
+
+
+def _who(entry: Printed) -> str:
+    return plain(entry["who"] or "server")
 
 
 def told(entry: Printed) -> str:
@@ -57,9 +63,8 @@ def told(entry: Printed) -> str:
     words = _WORDS.get(entry["kind"])
     if words is not None:
         return words(entry["body"])
-    return ", ".join(
-        f"{name}: {value}" for name, value in entry["body"].items() if isinstance(value, str | int)
-    )
+    ids = (f"{name}: {value}" for name, value in entry["body"].items() if isinstance(value, str | int))
+    return f"{entry['kind']} {', '.join(ids)}".rstrip()
 
 
 def _named(body: _Body, what: str) -> str:

@@ -15,18 +15,21 @@ class CommandFailed(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """`bailiwick …` in this process. `typed` keeps the command lines, for those who want to repeat them."""
+    """`bailiwick …` in this process. `typed` keeps the arguments of each, for those who want to repeat
+    them.
+    """
 
-    typed: list[str] = field(default_factory=list[str])
+    typed: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
 
     def run(self, *arguments: str) -> str:
         """What the command prints on stdout. Raises `CommandFailed` unless it succeeds."""
         from server.cli import execute
 
-        self.typed.append("bailiwick " + " ".join(arguments))
+        self.typed.append(arguments)
         said, complained = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
             code = execute(arguments)
         if code != 0:
-            raise CommandFailed(f"`{self.typed[-1]}` ended with {code}: {complained.getvalue().strip()}")
+            words = " ".join(arguments[:2])
+            raise CommandFailed(f"`bailiwick {words}` ended with {code}: {complained.getvalue().strip()}")
         return said.getvalue().strip()

@@ -16,12 +16,12 @@ PROMISES: Final = {
     "exact_quotes": "every quote of every bundle resolves to exactly those words",
     "within_budget": "every bundle stayed within its budget",
     "two_kinds_of_evidence": "every envelope quoted a policy and an observation of the order",
-    "hidden_in_plan": "in plan the refund tool does not exist, like any other unknown tool",
-    "approval_required": "in execute without approval: approval_required",
+    "hidden_in_plan": "in plan the refund tool is as unknown as one that nobody has",
+    "approval_required": "in execute, a call without an approval is refused: approval_required",
     "approved_by_key": "a reviewer approved with a personal key",
-    "approval_mismatch": "another amount: approval_mismatch",
-    "done": "the approved call: done",
-    "approval_spent": "the same again: approval_spent, with what happened",
+    "approval_mismatch": "the approved call with another amount is refused: approval_mismatch",
+    "done": "the approved call is done",
+    "approval_spent": "the same call again is refused, and says what happened: approval_spent",
     "changed_once": "the order database changed exactly once, by exactly this refund",
     "traced": "the run can be traced from its opening to its end",
     "audited": "the whole log verifies",
@@ -37,7 +37,10 @@ class Observed:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def note(self, promise: str, holds: bool, **facts: Any) -> bool:
-        """Write down whether a promise holds. Once broken it stays broken, however often it holds elsewhere."""
+        """Write down whether a promise holds.
+
+        Once broken it stays broken, however often it holds elsewhere.
+        """
         if promise not in PROMISES:
             raise KeyError(promise)
         self.seen[promise] = self.seen.get(promise, True) and holds

@@ -5,48 +5,74 @@ stay.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 from rich.console import Console
 
-from context_store.search import retrieved_with
+from context_store.search import search_channels
 from server.demo.agent import connected
 from server.demo.commands import CommandFailed, Commands
 from server.demo.observed import PROMISES, Observed
+from server.demo.script import DAMAGED, LATE
 from server.demo.stage import Stage, set_stage
-from server.demo.staying import stay
+from server.demo.staying import tell_how_to_connect
 from server.demo.telling import Teller
 from server.demo.walk import Walk
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 30.0
 STOP_LIMIT_S = 45.0
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def show_demo(root: Path, console: Console, *, port: int, stays: bool) -> Observed:
     """Play the demo under `root` and give what was observed. With `stays` it then waits for a person, until
-    Ctrl-C.
+    Ctrl-C, or until its terminal is closed.
 
-    Raises `CommandFailed` when a command or the server that it rests on fails.
+    Raises `CommandFailed` when a command or the server that it rests on fails, and KeyboardInterrupt when it
+    is stopped before its end; in every case its server is ended first.
     """
-    commands, observed, tell = Commands(), Observed(), Teller(console)
+    observed = Observed()
+    played = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_when_told, tasks.cancel_scope)
+        await _play(root, console, observed, played, port=port, stays=stays)
+        tasks.cancel_scope.cancel()
+    if not played.is_set():
+        raise KeyboardInterrupt
+    return observed
+
+
+async def _cancel_when_told(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(*_STOPS) as signals:
+        async for _signal in signals:
+            scope.cancel()
+            return
+
+
+async def _play(
+    root: Path, console: Console, observed: Observed, played: anyio.Event, *, port: int, stays: bool
+) -> None:
+    commands, tell = Commands(), Teller(console)
     tell.chapter("the stage")
     stage = await to_thread.run_sync(set_stage, root, commands)
-    for line in commands.typed:
-        tell.verbatim(line.replace(str(root), "."))
+    tell.typed(commands.typed)
     observed.note("published", stage.release == 1, sources=list(stage.sources))
     tell.say(f"published as release {stage.release}: {', '.join(stage.sources)}")
-    tell.say(f"search runs on: {json.dumps(retrieved_with())}")
-    with _server(stage, port) as url:
+    for channel in search_channels():
+        tell.say(f"{channel.name} search: {'used' if channel.used else 'not used'}, {channel.reason}")
+    with _server(stage, port) as server:
+        url = await _url_of(server, stage.server_log)
         tell.say(f"the server listens at {url}; the order desk is its upstream, over stdio")
         async with connected(url, stage.agent_key) as desk:
-            walk = Walk(stage, url, commands, observed, tell, desk)
+            walk = Walk(stage, url, commands, observed, tell, desk, DAMAGED)
             tell.chapter("the run")
             await walk.open("demo-1")
             steps = [*await walk.up_to_execute(), await walk.execute()]
@@ -54,28 +80,29 @@ async def show_demo(root: Path, console: Console, *, port: int, stays: bool) -> 
             await to_thread.run_sync(partial(_look_back, stage, walk.run, commands, observed, tell))
             _conclude(observed, tell)
             if stays and observed.all_hold:
-                quiet = Walk(stage, url, commands, Observed(), Teller(Console(quiet=True)), desk)
-                await stay(quiet, console)
-    return observed
+                quiet = Teller(Console(quiet=True))
+                second = Walk(stage, url, commands, Observed(), quiet, desk, LATE)
+                run = await second.open("demo-2")
+                await second.up_to_execute()
+                tell_how_to_connect(stage, url, run, console)
+                played.set()
+                await anyio.sleep_forever()
+    played.set()
 
 
 @contextmanager
-def _server(stage: Stage, port: int) -> Generator[str]:
-    """`bailiwick serve` as a process of its own, which is ended when the block is left. Gives its MCP URL."""
+def _server(stage: Stage, port: int) -> Generator[subprocess.Popen[str]]:
+    """`bailiwick serve` as a process of its own, which is ended when the block is left."""
     command = [sys.executable, "-m", "server", "serve", "--data", str(stage.data), "--port", str(port)]
-    log_path = stage.data.parent / "server.log"
-    with log_path.open("wb") as log:
+    with (
+        stage.server_log.open("wb") as log,
         # In a session of its own: Ctrl-C is for the demo, which then ends the server in order.
-        process = subprocess.Popen(
+        subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
+        ) as process,
+    ):
         try:
-            assert process.stdout is not None, "a pipe was asked for"
-            started = time.monotonic()
-            url = process.stdout.readline().strip()
-            if not url.startswith("http") or time.monotonic() - started > START_LIMIT_S:
-                raise CommandFailed(f"The server did not start: {log_path.read_text('utf-8').strip()[-500:]}")
-            yield url
+            yield process
         finally:
             process.terminate()
             try:
@@ -84,11 +111,23 @@ def _server(stage: Stage, port: int) -> Generator[str]:
                 process.kill()
 
 
+async def _url_of(server: subprocess.Popen[str], log: Path) -> str:
+    """The URL that the server prints once it listens."""
+    assert server.stdout is not None, "a pipe was asked for"
+    url = ""
+    with anyio.move_on_after(START_LIMIT_S):
+        url = (await to_thread.run_sync(server.stdout.readline, abandon_on_cancel=True)).strip()
+    if not url.startswith("http"):
+        said = (await anyio.Path(log).read_text("utf-8", errors="replace")).strip()
+        raise CommandFailed(f"The server did not start. {said.removeprefix('bailiwick: ')[-500:]}")
+    return url
+
+
 def _look_back(stage: Stage, run: str, commands: Commands, observed: Observed, tell: Teller) -> None:
     """The trace and the audit, as anybody would ask for them."""
     robin = stage.acting_as("robin")
     tell.chapter(f"bailiwick run trace {run}")
-    tell.verbatim(commands.run("run", "trace", run, *robin))
+    tell.verbatim(commands.run("run", "trace", run, *robin), hanging=28)
     kinds = [
         entry["kind"] for entry in json.loads(commands.run("run", "trace", run, "--json", *robin))["entries"]
     ]
@@ -101,8 +140,6 @@ def _look_back(stage: Stage, run: str, commands: Commands, observed: Observed, t
 
 
 def _conclude(observed: Observed, tell: Teller) -> None:
-    tell.chapter("observed")
+    tell.chapter("observed from outside")
     for name, promise in PROMISES.items():
-        tell.answer(
-            promise, "yes" if observed.seen.get(name) else "NO", expected=observed.seen.get(name, False)
-        )
+        tell.promise(promise, kept=observed.seen.get(name, False))

@@ -4,8 +4,9 @@ it.
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from examples.refund_desk import seed
@@ -27,15 +28,28 @@ class Stage:
     agent_key: str
     sources: tuple[str, ...]
     release: int
+    _texts: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def orders(self) -> Path:
         """The order desk's own database."""
         return self.data / "refund_desk.db"
 
+    @property
+    def server_log(self) -> Path:
+        """What the demo's server says beside its URL."""
+        return self.data.parent / "server.log"
+
     def acting_as(self, person: str) -> tuple[str, ...]:
         """The options with which a command acts as this person on this folder."""
         return ("--data", str(self.data), "--key", str(self.keys / f"{person}.json"))
+
+    def text_of(self, version: str, commands: Commands) -> str:
+        """The stored text of a version such as `refund-policy@1`, as a curator sees it."""
+        if version not in self._texts:
+            shown = commands.run("source", "show", version, "--json", *self.acting_as("casey"))
+            self._texts[version] = json.loads(shown)["text"]
+        return self._texts[version]
 
 
 def set_stage(root: Path, commands: Commands) -> Stage:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
@@ -12,12 +15,20 @@ from rich.text import Text
 
 from server.demo.agent import Said
 
+_SHORT_KEY = 10
+
 
 class Teller:
     """Tells a person at a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+
+    def typed(self, commands: Iterable[Sequence[str]]) -> None:
+        """The commands that were run, and as whom."""
+        for arguments in commands:
+            person, words = command_in_short(arguments)
+            self.verbatim(f"{person:<6} bailiwick {words}", hanging=17)
 
     def opened(self, run: str, key: str, request: str) -> None:
         """The run, and that the second opening was the same one."""
@@ -28,46 +39,54 @@ class Teller:
         """The step's heading, purpose and tools."""
         self.chapter(str(step.get("step")))
         self._say(escape(str(step.get("purpose", ""))))
-        self._say(
-            f"tools: [bold green]{', '.join(own) or 'none of its own'}[/]  [dim]and {', '.join(beside)}[/]"
-        )
+        tools = f"[bold green]{', '.join(own)}[/]" if own else "[bold]none of its own[/]"
+        self._say(f"tools: {tools}  [dim]and {', '.join(beside)}[/]")
 
     def bundle(self, bundle: dict[str, Any]) -> None:
         """The quotes with their ids, and the tokens."""
         budget = bundle.get("budget", {})
-        head = f"bundle {bundle.get('bundle')}: {bundle.get('sufficiency')}, "
+        spent = f"[bold]{budget.get('used')} of {budget.get('tokens')} tokens[/]"
         self._say(
-            f"{head}{budget.get('used')} of {budget.get('tokens')} tokens, release {bundle.get('release')}"
+            f"evidence: {bundle.get('sufficiency')}, {spent}, release {bundle.get('release')}  "
+            f"[dim]{bundle.get('bundle')}[/]"
         )
         for item in bundle.get("items", []):
             self._quote(item["id"], item["quote"])
 
     def observed(self, tool: str, source: str, text: str) -> None:
         """The observation, word for word."""
-        self._say(f"{tool} answered; kept as an observation:")
+        self._say(f"[bold green]{tool}[/] answered; kept as an observation:")
         self._quote(source, text)
 
     def envelope(self, envelope: dict[str, Any], said: Said) -> None:
         """What the step concluded, and whether the envelope was accepted."""
         accepted = said.code == "done"
-        outcome = "[green]accepted[/]" if accepted else f"[bold red]{said.code or said.error}[/]"
+        outcome = "[bold green]accepted[/]" if accepted else f"[bold red]{said.code or said.error}[/]"
         head = f"envelope: {envelope['status']}, confidence {envelope['confidence']}"
         self._say(f"{head}, {outcome}: {escape(envelope['reason'])}")
         for quote in envelope["evidence"]:
-            self._quote(quote["source"], quote["quote"])
+            self._quote(quote["source"], f"“{quote['quote']}”")
         if envelope["proposed_action"] is not None:
             action = envelope["proposed_action"]
-            self._say(f"proposes [bold]{action['type']}[/] on {action['target_id']}: {action['arguments']}")
+            self._say(f"proposes [bold]{action['type']}[/] on {action['target_id']}:")
+            self._arguments(action["arguments"])
 
     def answer(self, what: str, code: str, *, expected: bool) -> None:
         """The code, green where it is the promised one."""
         self._say(f"{escape(what)}: [bold {'green' if expected else 'red'}]{escape(code)}[/]")
 
+    def promise(self, promise: str, *, kept: bool) -> None:
+        """One promise, and whether it was seen to hold."""
+        self._say(
+            f"[bold green]yes[/]  {escape(promise)}" if kept else f"[bold red]NO[/]   {escape(promise)}"
+        )
+
     def approved(self, person: str, request: str, shown: dict[str, Any]) -> None:
         """Who signed what."""
         call = shown.get("call", {})
-        self._say(f"[bold]{person}[/] looks at {request} and signs with a personal key:")
-        self._quote(f"{call.get('tool')} on {call.get('target')}", str(call.get("arguments")))
+        self._say(f"[bold]{person}[/] looks at {request} and signs it with a personal key:")
+        self._say(f"  [cyan]{escape(str(call.get('tool')))} on {escape(str(call.get('target')))}[/]")
+        self._arguments(call.get("arguments", {}))
 
     def database(self, changed: dict[str, Any]) -> None:
         """The difference in the order database."""
@@ -87,13 +106,50 @@ class Teller:
         """One plain sentence."""
         self._say(escape(text))
 
-    def verbatim(self, text: str) -> None:
-        """What another command printed, as it printed it."""
-        self._console.print(Padding(Text(text), (0, 0, 0, 2)))
+    def verbatim(self, text: str, *, hanging: int = 0) -> None:
+        """What another command printed; lines that are too wide go on below, `hanging` columns in."""
+        for line in text.split("\n"):
+            wrapped = textwrap.wrap(
+                line,
+                max(self._console.width - 2, 40),
+                subsequent_indent=" " * hanging,
+                break_on_hyphens=False,
+                replace_whitespace=False,
+            )
+            for part in wrapped or [""]:
+                self._indented(Text(part), 2)
+
+    def _arguments(self, arguments: Mapping[str, Any]) -> None:
+        for name, value in arguments.items():
+            self._indented(Text(f"{name}: {value}"), 6)
 
     def _say(self, markup: str) -> None:
-        self._console.print(Padding(markup, (0, 0, 0, 2)), highlight=False)
+        self._indented(Text.from_markup(markup), 2)
 
     def _quote(self, source: str, quote: str) -> None:
-        self._console.print(Padding(Text(source, style="cyan"), (0, 0, 0, 4)))
-        self._console.print(Padding(Text(quote, style="dim"), (0, 0, 0, 6)))
+        self._indented(Text(source, style="cyan"), 4)
+        self._indented(Text(quote), 6)
+
+    def _indented(self, text: Text, columns: int) -> None:
+        self._console.print(Padding(text, (0, 0, 0, columns), expand=False))
+
+
+def command_in_short(arguments: Sequence[str]) -> tuple[str, str]:
+    """Who gave a command, and the command without what is the same in all: the folder and the key files.
+
+    Files of one folder are shown as that folder's, and a public key by its beginning.
+    """
+    person, words = "", list[str]()
+    given: Iterator[str] = iter(arguments)
+    for word in given:
+        if word == "--data":
+            next(given)
+        elif word in ("--key", "--to"):
+            person = PurePath(next(given)).stem
+        elif word == "--public-key":
+            words += [word, f"{next(given)[:_SHORT_KEY]}…"]
+        elif word.endswith(".md"):
+            words += [] if words[-1].endswith("*.md") else [f"…/{PurePath(word).parent.name}/*.md"]
+        else:
+            words.append(word)
+    return person, " ".join(words)

@@ -17,10 +17,11 @@ from tests.policies.stage import a_call
 
 SECRET = bytes(range(32))
 
-FIELDS = set(
-    "upstream endpoint tool fingerprint arguments target precondition tenant principal run step epoch evidence "
-    "policy catalogue workflow not_before expires quorum".split()
-)
+FIELDS = {
+    *("upstream", "endpoint", "tool", "fingerprint", "arguments", "target", "precondition"),
+    *("tenant", "principal", "run", "step", "epoch"),
+    *("evidence", "policy", "catalogue", "workflow", "not_before", "expires", "quorum"),
+}
 
 
 def canonical_call(call: PresentedCall | None = None, **terms: Any) -> CanonicalCall:

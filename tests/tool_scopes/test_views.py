@@ -122,10 +122,10 @@ REFUSALS: dict[str, tuple[View, UpstreamTool, str]] = {
         "has no argument colour",
     ),
     "a bound argument that does not exist": (replace(READ, bound={"to": "x"}), REFUND, "has no argument to"),
-    "a secret that does not exist": (
-        replace(READ, secrets=frozenset({"pin"})),
+    "a secret, which nothing could seal yet": (
+        replace(READ, secrets=frozenset({"amount"})),
         REFUND,
-        "has no argument pin",
+        "cannot be sealed yet",
     ),
     "a target that a call need not have": (
         replace(WRITE, target="n:{other}"),

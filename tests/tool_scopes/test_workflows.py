@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.canonical import JsonObject
 from tool_scopes.workflows import POSTURES, StepKind, fill_need, parse_workflow
 from tool_scopes.yaml_files import FileRefused
 
@@ -93,7 +94,7 @@ def test_no_step_kind_but_execute_may_hold_a_write() -> None:
 
 
 def test_a_need_is_filled_from_the_state_and_never_formats_what_it_was_given() -> None:
-    state = {"request": "{order_id.__class__} please", "order_id": "A-1", "total": 12}
+    state: JsonObject = {"request": "{order_id.__class__} please", "order_id": "A-1", "total": 12}
     assert (
         fill_need("{request} for {order_id}: {total}{later}", state)
         == "{order_id.__class__} please for A-1: 12"

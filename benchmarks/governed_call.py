@@ -1,0 +1,159 @@
+"""A governed `tools/call` against the same tool served bare, and against a bare proxy to the same upstream.
+
+Three kinds of call, each beside the peer that it is compared with: a read and an approved write against the
+proxy, a refused write against the direct server, because nothing of it goes further. The two of a comparison
+take turns within a second. Afterwards the journals of the upstreams and the product's ledger have to show
+exactly what was sent: every approved write once, no refused one, and a record of each call.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.calls import Call, WrongAnswer
+from benchmarks.governed import AMOUNT, KINDS, Asked, Governed, prepare, served, written_down
+from benchmarks.processes import Answered, Loader, free_port, loader, server
+from benchmarks.registry import Extent
+from benchmarks.rounds import Rounds, in_turn
+from benchmarks.rows import Row
+from benchmarks.upstream import READ, WRITE
+
+Kind = Literal["read", "refused write", "approved write"]
+Side = Literal["ours", "direct", "proxy"]
+Timed = tuple[Kind, int, Side]
+"""What a timing belongs to: the kind of call, how many clients at once, and who answered."""
+
+CALLS: Mapping[int, int] = {1: 40, 8: 64}
+"""How many clients at once → how many calls all of them together make in one turn."""
+
+PEERS: Mapping[Kind, Side] = {"read": "proxy", "refused write": "direct", "approved write": "proxy"}
+PEER_NAMES: Mapping[Side, str] = {
+    "direct": "bare server with the tool itself",
+    "proxy": "bare pass-through proxy",
+}
+LIMITS: Mapping[Kind, float] = {"read": 1.6, "refused write": 4.0, "approved write": 2.2}
+"""The promised ratios of medians at one client."""
+
+
+def measure(extent: Extent) -> list[Row]:
+    """Every kind of call at every number of clients. One round before the first is not counted."""
+    timings: Rounds[Timed] = Rounds()
+    with tempfile.TemporaryDirectory(prefix="bailiwick-bench-") as place, ExitStack() as running:
+        folder = Path(place)
+        prepared = prepare(folder)
+        journals: dict[Side, Path] = {"ours": prepared.journal}
+        ports: dict[Side, int] = {}
+        for side in PEER_NAMES:
+            journals[side] = folder / f"{side}.journal"
+            ports[side] = running.enter_context(_peer(side, journals[side], folder))
+        load = running.enter_context(loader())
+        with served(prepared, folder / "governed.log") as governed:
+            rounds = [_Round(number, load, governed, ports) for number in range(extent.rounds + 1)]
+            for one in rounds:
+                one.play(Rounds() if one.number == 0 else timings)
+        for side, path in journals.items():
+            _check_journal(side, path, [item for one in rounds for item in one.items])
+        _check_ledger(written_down(prepared), rounds)
+    return _rows(timings)
+
+
+class _Round:
+    """One round: at each number of clients, each kind of call, by us and by its peer."""
+
+    def __init__(self, number: int, load: Loader, governed: Governed, ports: Mapping[Side, int]) -> None:
+        self.number = number
+        self.items: list[str] = []
+        self._load = load
+        self._governed = governed
+        self._ports = {**ports, "ours": governed.port}
+
+    def play(self, timings: Rounds[Timed]) -> None:
+        """Send all calls of this round and keep how long they took."""
+        for clients, count in CALLS.items():
+            items = [f"r{self.number}-{clients}-{place}" for place in range(count)]
+            # A run for each write, as an agent would have it; in its first step it has read its item.
+            runs = self._governed.open_runs(self._load, items)
+            reads = [self._governed.read(*pair) for pair in zip(runs, items, strict=True)]
+            self._compare("read", clients, reads, [_bare_read(item) for item in items], timings)
+            self._governed.go_on_to_write(self._load, runs)
+            writes = [_bare_write(item) for item in items]
+            refused = [self._governed.refused_write(*pair) for pair in zip(runs, items, strict=True)]
+            answers = self._compare("refused write", clients, refused, writes, timings)
+            asked = [Asked.in_result(result) for result in answers.results]
+            self._governed.approve(asked)
+            approved = [self._governed.approved_write(*each) for each in zip(runs, items, asked, strict=True)]
+            self._compare("approved write", clients, approved, writes, timings)
+            self.items += items
+
+    def _compare(
+        self, kind: Kind, clients: int, ours: Sequence[Call], peers: Sequence[Call], timings: Rounds[Timed]
+    ) -> Answered:
+        """Let both sides have their turn; our answers, in the order of `ours`."""
+        calls: dict[Side, Sequence[Call]] = {"ours": ours, PEERS[kind]: peers}
+        answers: dict[Side, Answered] = {}
+        for side in in_turn(list(calls), self.number):
+            each = len(calls[side]) // clients
+            split = [calls[side][first : first + each] for first in range(0, len(calls[side]), each)]
+            answers[side] = self._load.send(self._ports[side], split)
+            timings.add((kind, clients, side), answers[side].timings_ms)
+        return answers["ours"]
+
+
+@contextmanager
+def _peer(side: Side, journal: Path, folder: Path) -> Generator[int]:
+    """A peer in a process of its own; its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.peers", side, "--port", str(port), "--journal", str(journal)]
+    with server(command, port, folder / f"{side}.log"):
+        yield port
+
+
+def _bare_read(item: str) -> Call:
+    return Call(READ, {"item": item}, {"structuredContent.item": item, "isError": False})
+
+
+def _bare_write(item: str) -> Call:
+    return Call(WRITE, {"item": item, "amount": AMOUNT}, {"structuredContent.item": item, "isError": False})
+
+
+def _check_journal(side: Side, journal: Path, expected: Sequence[str]) -> None:
+    """Every write that was to happen did so once, and nothing else was written. Raises WrongAnswer."""
+    found = Counter(journal.read_text().splitlines()) if journal.exists() else Counter[str]()
+    if found != Counter(expected):
+        raise WrongAnswer(
+            f"the upstream of {side} noted {found.total()} writes and not {len(expected)} once each"
+        )
+
+
+def _check_ledger(found: Mapping[str, int], rounds: Sequence[_Round]) -> None:
+    """Every call has its record, and the log is whole. Raises WrongAnswer."""
+    # Of each item there was one read, one refused write, and one that was approved.
+    expected = dict.fromkeys(KINDS, sum(len(one.items) for one in rounds))
+    if found != expected:
+        raise WrongAnswer(f"the ledger holds {found} and not {expected}")
+
+
+def _rows(timings: Rounds[Timed]) -> list[Row]:
+    rows: list[Row] = []
+    for clients in CALLS:
+        for kind, peer in PEERS.items():
+            for share, word in ((0.5, "p50"), (0.95, "p95")):
+                at_once = "" if clients == 1 else f", {clients} clients"
+                rows.append(
+                    Row(
+                        name="governed_call",
+                        metric=f"{kind} {word}{at_once}",
+                        unit="ms",
+                        ours=timings.typical((kind, clients, "ours"), share),
+                        peer=timings.typical((kind, clients, peer), share),
+                        peer_name=PEER_NAMES[peer],
+                        limit=LIMITS[kind] if (clients, word) == (1, "p50") else None,
+                    )
+                )
+    return rows

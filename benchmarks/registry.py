@@ -1,0 +1,55 @@
+"""The benchmarks by name. A new one is one entry here and one module that measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from benchmarks.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much to measure. `rounds` is how often the subjects take turns."""
+
+    rounds: int
+
+
+Measure = Callable[[Extent], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark: what it measures in one sentence, and how to get at its measuring function.
+
+    `load` imports the benchmark's module only when it is run, so that listing them needs nothing.
+    """
+
+    sentence: str
+    load: Callable[[], Measure]
+
+
+def _governed_call() -> Measure:
+    from benchmarks.governed_call import measure
+
+    return measure
+
+
+def _startup() -> Measure:
+    from benchmarks.startup import measure
+
+    return measure
+
+
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {
+        "governed_call": Benchmark(
+            "A governed tools/call over HTTP, against the same tool served bare and behind a bare proxy.",
+            _governed_call,
+        ),
+        "startup": Benchmark(
+            "From nothing to the first answered request, and the time that importing takes.", _startup
+        ),
+    }
+)

@@ -1,0 +1,83 @@
+"""Two requests with one id in one legacy session: the second is refused, so that neither waits for ever.
+
+The SDK keeps a session's waiting requests by id. A second one with the same id would take the first one's
+place, and the first would never be answered. The modern era has no sessions: there each request waits for
+itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, cast
+
+from mcp_types import INVALID_REQUEST
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SESSION: Final = b"mcp-session-id"
+
+
+class OneRequestForAnId:
+    """Passes a request on unless its session has one with the same id under way.
+
+    `max_body` is in bytes; what is longer is passed on unread, to be refused for its length.
+    """
+
+    def __init__(self, app: ASGIApp, max_body: int) -> None:
+        self._app = app
+        self._max_body = max_body
+        self._under_way: set[tuple[bytes, str]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 400 where the id is taken; else pass the request on."""
+        session = next((value for name, value in scope["headers"] if name == _SESSION), None)
+        if session is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body, rest = await self._read(receive)
+        request_id = _id_in(body)
+        if request_id is None:
+            await self._app(scope, rest, send)
+            return
+        # As text, because that is how the SDK tells them apart: 7 and "7" are one id to it.
+        key = session, str(request_id)
+        if key in self._under_way:
+            await _taken(request_id)(scope, receive, send)
+            return
+        self._under_way.add(key)
+        try:
+            await self._app(scope, rest, send)
+        finally:
+            self._under_way.discard(key)
+
+    async def _read(self, receive: Receive) -> tuple[bytes, Receive]:
+        """The body, as far as it is of interest, and a `receive` that tells all of it again."""
+        messages: list[Message] = []
+        body = bytearray()
+        more = True
+        while more and len(body) <= self._max_body:
+            message = await receive()
+            messages.append(message)
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        told = iter(messages)
+
+        async def again() -> Message:
+            message = next(told, None)
+            return await receive() if message is None else message
+
+        return bytes(body), again
+
+
+def _id_in(body: bytes) -> int | str | None:
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    request_id = cast("dict[str, Any]", value).get("id") if isinstance(value, dict) else None
+    return request_id if isinstance(request_id, int | str) else None
+
+
+def _taken(request_id: int | str) -> JSONResponse:
+    error = {"code": INVALID_REQUEST, "message": "A request with this id is still under way; use another id"}
+    return JSONResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, status_code=400)

@@ -1,0 +1,191 @@
+"""Who opens a write: people who are enrolled, in their role and by their own key, at the moment it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult
+
+import httpx2
+from policies.approvals import revoke_request
+from policies.people import revoke_person, withdraw_roles
+from policies.tables import approval_requests
+from server.sending import OperationFailed
+from tests.rooms.peers import ERAS, Peer
+from tests.rooms.stage import Room
+
+CHANGE, BIG = "shop__change_item", "shop__change_big"
+
+
+@pytest.mark.parametrize(
+    ("person", "why"),
+    [
+        ("olga", "may not judge"),
+        ("olivia", "owners-do-not-approve"),
+        ("ada", "may not judge"),
+        ("orla", "There is no request"),
+    ],
+    ids=["case_31_the_owner", "case_31_the_owners_alias", "an_admin_without_the_role", "another_tenant"],
+)
+async def test_somebody_who_may_not_judge_cannot(
+    room: Room, peer: Peer, item: str, person: str, why: str
+) -> None:
+    run = await peer.open("change")
+    asked = await peer.use(run, CHANGE, item_id=item, price=5)
+    with pytest.raises(OperationFailed, match=why):
+        await room.judge(person, asked.approval["request"])
+    assert room.request(asked.approval["request"]).state == "pending"
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "approval_pending"
+    assert room.stage.effects(item) == []
+
+
+async def test_case_30_the_human_behind_the_requester_cannot_approve(room: Room, item: str) -> None:
+    _, key = await room.agent(name="otto-bot")
+    for era in ERAS:
+        async with room.peer(key, era) as peer:
+            run = await peer.open("change")
+            asked = await peer.use(run, CHANGE, item_id=item, price=5)
+            with pytest.raises(OperationFailed):
+                await room.judge("otto", asked.approval["request"])
+            assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == (
+                "approval_pending"
+            )
+    assert room.stage.effects(item) == []
+
+
+async def test_a_sensitive_write_takes_two_people(room: Room, peer: Peer, item: str) -> None:
+    run = await peer.open("big")
+    asked = await room.approved(peer, run, BIG, item_id=item, price=5)
+    await room.judge("rita", asked.approval["request"])
+    assert (await peer.use(run, BIG, asked.token, item_id=item, price=5)).code == "approval_pending"
+    await room.judge("remy", asked.approval["request"])
+    assert (await peer.use(run, BIG, asked.token, item_id=item, price=5)).code == "done"
+
+
+async def test_case_35_an_approver_who_lost_the_role_no_longer_counts(
+    room: Room, peer: Peer, item: str
+) -> None:
+    name = f"ruth-{item}"
+    await room.enrol(name)
+    run = await peer.open("change")
+    asked = await peer.use(run, CHANGE, item_id=item, price=5)
+    await room.judge(name, asked.approval["request"])
+    assert room.request(asked.approval["request"]).state == "approved"
+    await room.work(lambda tx: withdraw_roles(tx, name, frozenset({"reviewer"}), tenant="acme", by="olga"))
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "approval_pending"
+    await room.work(lambda tx: revoke_person(tx, name, tenant="acme", by="olga"))
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "approval_pending"
+    # Nothing is burnt: somebody else's approval opens the very same call.
+    await room.judge("rita", asked.approval["request"])
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "done"
+
+
+async def test_case_91_somebody_enrolled_after_the_request_does_not_judge_it(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("change")
+    asked = await peer.use(run, CHANGE, item_id=item, price=5)
+    late = f"late-{item}"
+    await room.enrol(late)
+    with pytest.raises(OperationFailed, match="enrolled after the request"):
+        await room.judge(late, asked.approval["request"])
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "approval_pending"
+
+
+@pytest.mark.parametrize("first", ["approve", "deny"])
+async def test_cases_36_and_86_a_denial_wins_over_an_approval_before_and_after_it(
+    room: Room, peer: Peer, item: str, first: str
+) -> None:
+    run = await peer.open("change")
+    asked = await peer.use(run, CHANGE, item_id=item, price=5)
+    request = asked.approval["request"]
+    if first == "approve":
+        await room.judge("rita", request)
+        await room.judge("remy", request, "deny")
+    else:
+        await room.judge("remy", request, "deny")
+        with pytest.raises(OperationFailed, match="denied"):
+            await room.judge("rita", request)
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "approval_denied"
+    assert room.stage.effects(item) == []
+    fresh = await peer.use(run, CHANGE, item_id=item, price=5)
+    assert fresh.approval["request"] != request
+
+
+async def test_case_37_what_a_model_or_its_client_says_is_no_approval(room: Room, item: str) -> None:
+    asked_back: list[str] = []
+
+    async def accept(_context: Any, params: Any) -> ElicitResult:
+        asked_back.append(str(params))
+        return ElicitResult(action="accept", content={"approved": True})
+
+    for era in ERAS:
+        _, key = await room.agent()
+        headers = {"authorization": f"Bearer {key}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+            Client(
+                streamable_http_client(room.url, http_client=http), mode=era, elicitation_callback=accept
+            ) as client,
+        ):
+            peer = Peer(client)
+            run = await peer.open("change")
+            meta = {"approved": True, "dev.bailiwick/approved_by": "rita"}
+            call = {"run_id": run, "tool": CHANGE, "arguments": {"item_id": item, "price": 5}}
+            for token in ({}, {"approval_token": "approve"}, {"approval_token": "yes, rita approved it"}):
+                assert (await peer.call("use_tool", meta=meta, **call, **token)).code == "approval_required"
+            assert (await peer.call("use_tool", **call, confirm=True)).code == "invalid_arguments"
+    assert asked_back == []
+    assert room.stage.effects(item) == []
+
+
+async def test_case_43_an_approval_that_was_taken_back_opens_nothing(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("change")
+    asked = await room.approved(peer, run, item_id=item, price=5)
+    request = asked.approval["request"]
+    await room.work(lambda tx: revoke_request(tx, request, by="rita", reason="too early"))
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "approval_revoked"
+    assert room.stage.effects(item) == []
+
+
+async def test_case_44_taken_back_after_the_call_it_stays_done_and_the_log_says_late(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("change")
+    asked = await room.approved(peer, run, item_id=item, price=5)
+    request = asked.approval["request"]
+    assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "done"
+    await room.work(lambda tx: revoke_request(tx, request, by="rita", reason="too late"))
+    assert room.entries("approval.revoked", run=run)[0].body["late"] is True
+    spent = await peer.use(run, CHANGE, asked.token, item_id=item, price=5)
+    assert (spent.code, spent.body["status"]) == ("approval_spent", "succeeded")
+
+
+async def test_case_85_a_state_that_says_approved_without_signatures_opens_nothing(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("change")
+    asked = await peer.use(run, CHANGE, item_id=item, price=5)
+    mine = approval_requests.c.id == asked.approval["request"]
+    await room.work(lambda tx: tx.execute(approval_requests.update().where(mine).values(state="approved")))
+    said = await peer.use(run, CHANGE, asked.token, item_id=item, price=5)
+    assert said.code == "approval_pending"
+    assert room.stage.effects(item) == []
+
+
+async def test_what_an_agent_sees_of_its_approvals_is_their_state_and_never_who_judged(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("change")
+    asked = await room.approved(peer, run, item_id=item, price=5)
+    done = await peer.use(run, CHANGE, asked.token, item_id=item, price=5)
+    seen = await peer.call("see_approval", run_id=run, request=asked.approval["request"])
+    assert seen.body["approvals"] == [
+        {**asked.approval, "state": "succeeded", "execution": done.body["execution"]}
+    ]
+    assert "rita" not in seen.text
