@@ -14,7 +14,7 @@ from ledger.ids import new_id
 from ledger.keyring import KeyRing
 from policies.cedar import PolicySet
 from policies.gate_state import GateDigests, load_gate
-from server.data_folder import DataFolder, read_secrets
+from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
 from server.settings import Settings
 from tool_scopes.catalogue import Catalogue
@@ -22,6 +22,7 @@ from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.executions import expire_leases
 from tool_scopes.house import House
 from tool_scopes.scopes import Scopes
+from tool_scopes.secrets_file import read_secrets
 from tool_scopes.upstream.fleet import Upstreams, running_upstreams
 from tool_scopes.upstream.servers import Surroundings
 from tool_scopes.views import ViewTool, offer_views
@@ -51,7 +52,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
         )
         ledger.transact_now(lambda tx: load_gate(tx, digests, by="server"))
         ledger.transact_now(expire_leases)
-        surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder))
+        surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder.secrets_file))
         async with running_upstreams(catalogue, surroundings, logs=folder.logs_dir) as upstreams:
             offered, held_back = offer_all(catalogue, upstreams)
             for view, why in held_back.items():

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -38,7 +37,6 @@ from server.errors import BadInput, RuleRefused, Unavailable
 
 FOLDER_VERSION: Final = 1
 _MARK: Final = "folder.json"
-_SECRET = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,31 +195,6 @@ def _fill(folder: DataFolder) -> None:
     write_private(folder.secrets_file, b"# NAME=value lines; the catalogue uses them as ${NAME}.\n")
     mark = {"v": FOLDER_VERSION, "id": folder.id}
     write_private(folder.root / _MARK, json.dumps(mark).encode() + b"\n")
-
-
-def read_secrets(folder: DataFolder) -> dict[str, str]:
-    """The upstreams' secrets by name; none when there is no such file."""
-    path = folder.secrets_file
-    try:
-        found = path.stat()
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read ({error}); mend it, or remove it.") from None
-    if is_loose(found):
-        raise BadInput(f"{path} can be read by other accounts; run `chmod 600 {path}`.")
-    known: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        pair = _SECRET.fullmatch(line.strip())
-        if pair is None:
-            raise BadInput(
-                f"{path}:{number}: is no NAME=value line; mend it, or begin it with # as a comment."
-            )
-        known[pair[1]] = pair[2]
-    return known
 
 
 def is_loose(found: os.stat_result) -> bool:

@@ -12,13 +12,14 @@ from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.tables import log
 from policies.cedar import PolicySet
-from server.data_folder import DataFolder, read_secrets
+from server.data_folder import DataFolder
 from server.errors import Unavailable, failure_of
 from server.open_ledger import open_ledger
 from server.ownership import FolderOwned, own
 from server.personal_keys import personal_key
 from server.settings import Settings
 from tool_scopes.catalogue_files import load_catalogue
+from tool_scopes.secrets_file import read_secrets
 from tool_scopes.workflow_files import load_workflows
 
 
@@ -48,7 +49,7 @@ def _findings(folder: DataFolder, settings: Settings, *, owned_by: FolderOwned |
     yield _look("server keys", lambda: f"one ring in {KeyRing.load(folder.keys_dir)!r}")
     yield _look("ledger", lambda: _ledger(folder, settings))
     yield _look("library", lambda: "in use by the owner" if owned_by else _library(folder, settings))
-    yield _look("secrets", lambda: f"{len(read_secrets(folder))} named")
+    yield _look("secrets", lambda: f"{len(read_secrets(folder.secrets_file))} named")
     yield _look("policies", lambda: f"{len(PolicySet.load(folder.policy_dir).ids)} policies")
     yield _look("catalogue", lambda: _catalogue(folder))
     yield _look("workflows", lambda: _workflows(folder))

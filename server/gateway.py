@@ -143,7 +143,7 @@ class _Gateway:
 
 
 def _desk_tool(caller: Caller, name: str) -> DeskTool | None:
-    """The desk's tool of that name, if this caller's list has it: within a step most of the desk is absent."""
+    """The desk's tool of that name, if this caller's list has it: a step's list holds only some of them."""
     tool = DESK.get(name)
     return tool if tool is not None and (tool.within_step or caller.workflow is None) else None
 

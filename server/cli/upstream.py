@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
@@ -49,13 +50,14 @@ def add(
         print_json(result)
         return
     print(result["upstream"])
-    rows = [
-        (tool["tool"], _hints(tool), ", ".join(tool["arguments"]), _short(tool["description"]))
-        for tool in result["tools"]
-    ]
-    print_table(("tool", "says it is", "arguments", "description"), rows)
+    for tool in result["tools"]:
+        print(f"\n  {plain(tool['tool'])}({plain(', '.join(tool['arguments']))})")
+        print(f"    {_short(tool['description'])}")
+        if _hints(tool):
+            print(f"    says of itself: {_hints(tool)}")
     tell(
-        f"\n{len(rows)} tools, each a hidden write until you say what it is: edit {result['file']},\n"
+        f"\n{len(result['tools'])} tools, each a hidden write until you say what it is:\n"
+        f"  edit {result['file']}\n"
         "then run `bailiwick workflow check` to see what your workflows make of it."
     )
     _tell_when(result)
@@ -146,12 +148,14 @@ def _tell_when(result: Printed) -> None:
 def _hints(tool: Printed) -> str:
     """What the upstream claims of a tool; claims are shown and never believed."""
     said = [name.removesuffix("Hint") for name, value in tool["hints"].items() if value is True]
-    return ", ".join(said) or "-"
+    return plain(", ".join(said))
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:59] + "…"
+    """The beginning of a description, as much as fits behind the margin of a terminal."""
+    width = max(get_terminal_size().columns - 5, 40)
+    line = plain(" ".join(text.split()) or "(no description)")
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _running(upstream: Printed) -> str:

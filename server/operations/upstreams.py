@@ -6,9 +6,7 @@ what it loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from difflib import unified_diff
 from pathlib import Path
 from typing import cast
 
@@ -17,12 +15,14 @@ from pydantic import Field, model_validator
 from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
 from policies.principals import Person
-from server.data_folder import DataFolder, read_secrets, write_private
+from server.accepted_tools import difference, keep_definitions, kept_definitions
+from server.data_folder import DataFolder, write_private
 from server.errors import BadInput, RuleRefused
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
 from tool_scopes.catalogue import Catalogue, CatalogueUpstream, View
 from tool_scopes.catalogue_drafts import draft_catalogue, with_fingerprints
 from tool_scopes.catalogue_files import load_catalogue, parse_upstream
+from tool_scopes.secrets_file import read_secrets
 from tool_scopes.upstream.servers import HttpServer, StdioServer, Surroundings
 from tool_scopes.upstream.tools import UpstreamTool, UpstreamUnavailable, fingerprint
 from tool_scopes.views import check_fingerprints
@@ -74,7 +74,7 @@ def _add(desk: OperationDesk, person: Person, given: AddUpstream) -> JsonObject:
     tools = desk.wait(_tools_of, desk.folder, upstream)
     text = draft_catalogue(given.name, server, tools.values())
     parse_upstream(text, path=path.name)
-    _keep(desk.folder, given.name, tools)
+    keep_definitions(desk.folder, given.name, tools)
     write_private(path, text.encode())
     _note(
         desk, person, upstream, {name: fingerprint(upstream.endpoint, tool) for name, tool in tools.items()}
@@ -107,7 +107,7 @@ def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObje
 def _diff(desk: OperationDesk, _person: Person, given: OneUpstream) -> JsonObject:
     path, upstream, views = _filed(desk.folder, given.name)
     tools = desk.wait(_tools_of, desk.folder, upstream)
-    before = _kept(desk.folder, given.name)
+    before = kept_definitions(desk.folder, given.name)
     held_back = check_fingerprints(views, upstream.endpoint, tools)
     changed = {view.tool: held_back[view.name] for view in views if view.name in held_back}
     listed = {view.tool for view in views}
@@ -124,7 +124,7 @@ def _diff(desk: OperationDesk, _person: Person, given: OneUpstream) -> JsonObjec
                 "fingerprint": (
                     None if tool is None or name not in listed else fingerprint(upstream.endpoint, tool)
                 ),
-                "diff": list[JsonValue](_difference(name, before.get(name), tool)),
+                "diff": list[JsonValue](difference(name, before.get(name), tool)),
             }
         )
     return {
@@ -150,7 +150,7 @@ def _accept(desk: OperationDesk, person: Person, given: AcceptUpstream) -> JsonO
     for name, seen in given.tools.items():
         if said.get(name) != seen:
             raise BadInput(f"{path} does not name {name}; write an entry for it there, then accept it.")
-    _keep(desk.folder, given.name, _kept_tools(desk.folder, given.name) | accepted)
+    keep_definitions(desk.folder, given.name, accepted)
     write_private(path, text.encode())
     _note(desk, person, upstream, given.tools)
     return {"upstream": given.name, "accepted": list[JsonValue](sorted(given.tools)), "served": desk.served}
@@ -161,7 +161,7 @@ async def _tools_of(folder: DataFolder, upstream: CatalogueUpstream) -> dict[str
     # Only here: it brings the MCP SDK, which would make every other command wait for its import.
     from tool_scopes.upstream.fleet import running_upstreams
 
-    surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder))
+    surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder.secrets_file))
     alone = Catalogue({upstream.name: upstream}, {}, "")
     async with running_upstreams(alone, surroundings, logs=folder.logs_dir) as fleet:
         live = fleet[upstream.name]
@@ -196,59 +196,6 @@ def _note(
 ) -> None:
     body: JsonObject = {"upstream": upstream.name, "endpoint": upstream.endpoint, "tools": dict(accepted)}
     desk.ledger.append_now(Entry("upstream.accepted", person.tenant, body, principal=person.id))
-
-
-def _kept_file(folder: DataFolder, name: str) -> Path:
-    return folder.accepted_dir / f"{name}.json"
-
-
-def _keep(folder: DataFolder, name: str, tools: Mapping[str, UpstreamTool]) -> None:
-    folder.accepted_dir.mkdir(mode=0o700, exist_ok=True)
-    kept = {tool: _definition(told) for tool, told in tools.items()}
-    write_private(_kept_file(folder, name), json.dumps(kept, indent=1, ensure_ascii=False).encode())
-
-
-def _kept(folder: DataFolder, name: str) -> dict[str, JsonObject]:
-    """The definitions as they were accepted, for showing only: the catalogue's fingerprints are what
-    counts.
-    """
-    try:
-        return cast("dict[str, JsonObject]", json.loads(_kept_file(folder, name).read_bytes()))
-    except (OSError, ValueError):
-        return {}
-
-
-def _kept_tools(folder: DataFolder, name: str) -> dict[str, UpstreamTool]:
-    return {
-        tool: UpstreamTool(
-            tool,
-            str(kept.get("description", "")),
-            cast("JsonObject", kept.get("input_schema", {})),
-            cast("JsonObject | None", kept.get("output_schema")),
-        )
-        for tool, kept in _kept(folder, name).items()
-    }
-
-
-def _difference(name: str, before: JsonObject | None, tool: UpstreamTool | None) -> list[str]:
-    after = None if tool is None else _definition(tool)
-    return list(
-        unified_diff(_pretty(before), _pretty(after), f"{name} (accepted)", f"{name} (now)", lineterm="")
-    )
-
-
-def _pretty(value: JsonObject | None) -> list[str]:
-    return (
-        [] if value is None else json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines()
-    )
-
-
-def _definition(tool: UpstreamTool) -> JsonObject:
-    return {
-        "description": tool.description,
-        "input_schema": tool.input_schema,
-        "output_schema": tool.output_schema,
-    }
 
 
 def _arguments(schema: JsonObject) -> list[JsonValue]:

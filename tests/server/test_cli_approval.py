@@ -140,7 +140,7 @@ async def test_nothing_is_signed_when_the_digest_is_not_that_of_the_call(
     honest = acting.ask
 
     def lying(*given: Any) -> Any:
-        result = honest(*given)
+        result: Any = honest(*given)
         if given[3] == "approval.show":
             result["call"]["arguments"] = {"amount_cents": 1, "order_id": "o-1001", "reason": "small"}
         assert given[3] != "approval.judge", "a verdict was sent"
@@ -178,7 +178,11 @@ async def test_watching_at_a_terminal_judges_there(
     answers = ["y"]
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _prompt: answers.pop())
+
+    def answer(_prompt: str) -> str:
+        return answers.pop()
+
+    monkeypatch.setattr("builtins.input", answer)
 
     def pause(_seconds: float) -> None:
         raise KeyboardInterrupt

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.data_folder import DataFolder, create_folder, creating_folder, open_folder, read_secrets
+from server.data_folder import DataFolder, create_folder, creating_folder, open_folder
 from server.errors import BadInput, RuleRefused, Unavailable
 from server.ownership import FolderOwned, own
 
@@ -97,29 +97,6 @@ def test_what_a_dead_owner_left_behind_does_not_count(folder: DataFolder) -> Non
 def test_an_owner_without_a_url_is_waited_for_and_then_named(folder: DataFolder) -> None:
     with own(folder), pytest.raises(FolderOwned, match=f"process {os.getpid()};"), own(folder, wait_s=0.1):
         pass
-
-
-def test_secrets_are_read_by_name(folder: DataFolder) -> None:
-    folder.secrets_file.write_text("# of the desk\nTOKEN=a=b c\n\n  KEY=x\n")
-    assert read_secrets(folder) == {"TOKEN": "a=b c", "KEY": "x"}
-    folder.secrets_file.unlink()
-    assert read_secrets(folder) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "mode", "sentence"),
-    [
-        ("TOKEN=x", 0o644, "other accounts; run `chmod 600"),
-        ("TOKEN", 0o600, "secrets.env:1: is no NAME=value"),
-    ],
-)
-def test_secrets_that_are_loose_or_malformed_are_refused_without_being_quoted(
-    folder: DataFolder, text: str, mode: int, sentence: str
-) -> None:
-    folder.secrets_file.write_text(text)
-    folder.secrets_file.chmod(mode)
-    with pytest.raises(BadInput, match=sentence):
-        read_secrets(folder)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
