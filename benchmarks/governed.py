@@ -18,15 +18,17 @@ from benchmarks.calls import Call, WrongAnswer
 from benchmarks.installation import Installation, enrol_agent, found, publish_example_corpus
 from benchmarks.processes import Loader, free_port, server
 from benchmarks.upstream import READ, TOOLS, WRITE
+from ledger.canonical import JsonObject
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
-from ledger.transaction import Transaction
-from policies.approvals import find_request, record_verdict
+from policies.approvals import find_request
 from policies.key_files import read_key_file
 from policies.verdicts import sign_verdict
 from server.data_folder import open_folder
 from server.open_ledger import open_ledger
+from server.personal_keys import sign_now
+from server.sending import send_operation
 from tool_scopes.catalogue_files import parse_upstream
 from tool_scopes.upstream.tools import UpstreamTool, fingerprint
 
@@ -172,19 +174,24 @@ class Governed:
         return self._in_step("change", WRITE_VIEW, arguments, expects)
 
     def approve(self, asked: Sequence[Asked]) -> None:
-        """Have the reviewer sign a verdict on every request, all in one ledger transaction."""
+        """Have the reviewer judge every request, each by a signed operation that the server performs."""
         key = read_key_file(self._prepared.made.key_file("rex"), data_folder=self._prepared.made.data)
-
-        def judge_all(tx: Transaction) -> None:
-            for one in asked:
-                request = find_request(tx, one.request)
-                assert request is not None, "the server gave this request's id"
-                record_verdict(
-                    tx, request.id, sign_verdict(key, request.digest, "approve", at=system_now_ms())
-                )
-
         with self._prepared.ledger() as ledger:
-            ledger.transact_now(judge_all)
+            found = [
+                ledger.read(lambda reading, one=one: find_request(reading, one.request)) for one in asked
+            ]
+        for request in found:
+            assert request is not None, "the server gave this request's id"
+            signed = sign_verdict(key, request.digest, "approve", at=system_now_ms())
+            verdict: JsonObject = {
+                "request": request.id,
+                "verdict": "approve",
+                "at": signed.verdict.at,
+                "kid": signed.kid,
+                "signature": signed.signature,
+            }
+            url = f"http://127.0.0.1:{self.port}"
+            send_operation(url, "approval.judge", verdict, sign_now(key, "approval.judge", verdict))
 
     def _desk(self, tool: str, arguments: Mapping[str, Any]) -> Call:
         expects = {"structuredContent.code": "done"}

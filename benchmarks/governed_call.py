@@ -1,9 +1,11 @@
 """A governed `tools/call` against the same tool served bare, and against a bare proxy to the same upstream.
 
-Three kinds of call, each beside the peer that it is compared with: a read and an approved write against the
-proxy, a refused write against the direct server, because nothing of it goes further. The two of a comparison
-take turns within a second. Afterwards the journals of the upstreams and the product's ledger have to show
-exactly what was sent: every approved write once, no refused one, and a record of each call.
+Each kind of call stands beside the peer that it is compared with: a read and an approved write beside the
+proxy, a refused write beside the direct server, because nothing of it goes further. A write is refused twice
+before it is approved: the first refusal also makes the request that people judge, the second is a refusal and
+its record alone. The two sides of a comparison take turns within a fraction of a second. Afterwards the
+journals of the upstreams and the product's ledger have to show exactly what was sent: every approved write
+once, no refused one, and a record of each call.
 """
 
 from __future__ import annotations
@@ -14,25 +16,36 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.calls import Call, WrongAnswer
 from benchmarks.governed import AMOUNT, KINDS, Asked, Governed, prepare, served, written_down
-from benchmarks.processes import Answered, Loader, free_port, loader, server
+from benchmarks.processes import Loader, free_port, loader, server
 from benchmarks.registry import Extent
 from benchmarks.rounds import Rounds, in_turn
 from benchmarks.rows import Row
 from benchmarks.upstream import READ, WRITE
 
-Kind = Literal["read", "refused write", "approved write"]
+Kind = Literal["read", "first refused write", "refused write", "approved write"]
 Side = Literal["ours", "direct", "proxy"]
 Timed = tuple[Kind, int, Side]
 """What a timing belongs to: the kind of call, how many clients at once, and who answered."""
 
-CALLS: Mapping[int, int] = {1: 40, 8: 64}
-"""How many clients at once → how many calls all of them together make in one turn."""
+CALLS: Mapping[int, int] = {1: 40, 8: 32}
+"""How many clients at once → how many calls of each kind all of them together make in one round."""
 
-PEERS: Mapping[Kind, Side] = {"read": "proxy", "refused write": "direct", "approved write": "proxy"}
+TURN = 10
+"""How many calls a client makes before the other side has its turn."""
+
+PEERS: Mapping[Kind, Side] = {
+    "read": "proxy",
+    "first refused write": "direct",
+    "refused write": "direct",
+    "approved write": "proxy",
+}
+WRITES: Mapping[Side, int] = {"ours": 1, "direct": 2, "proxy": 1}
+"""How often each side's upstream is to have written each item: a bare server refuses nothing."""
+
 PEER_NAMES: Mapping[Side, str] = {
     "direct": "bare server with the tool itself",
     "proxy": "bare pass-through proxy",
@@ -58,7 +71,7 @@ def measure(extent: Extent) -> list[Row]:
             for one in rounds:
                 one.play(Rounds() if one.number == 0 else timings)
         for side, path in journals.items():
-            _check_journal(side, path, [item for one in rounds for item in one.items])
+            _check_journal(side, path, {item: WRITES[side] for one in rounds for item in one.items})
         _check_ledger(written_down(prepared), rounds)
     return _rows(timings)
 
@@ -84,8 +97,9 @@ class _Round:
             self._governed.go_on_to_write(self._load, runs)
             writes = [_bare_write(item) for item in items]
             refused = [self._governed.refused_write(*pair) for pair in zip(runs, items, strict=True)]
-            answers = self._compare("refused write", clients, refused, writes, timings)
-            asked = [Asked.in_result(result) for result in answers.results]
+            answers = self._compare("first refused write", clients, refused, writes, timings)
+            self._compare("refused write", clients, refused, writes, timings)
+            asked = [Asked.in_result(result) for result in answers]
             self._governed.approve(asked)
             approved = [self._governed.approved_write(*each) for each in zip(runs, items, asked, strict=True)]
             self._compare("approved write", clients, approved, writes, timings)
@@ -93,16 +107,22 @@ class _Round:
 
     def _compare(
         self, kind: Kind, clients: int, ours: Sequence[Call], peers: Sequence[Call], timings: Rounds[Timed]
-    ) -> Answered:
-        """Let both sides have their turn; our answers, in the order of `ours`."""
+    ) -> list[dict[str, Any]]:
+        """Let both sides take turns until all is sent; our results, in the order of `ours`."""
         calls: dict[Side, Sequence[Call]] = {"ours": ours, PEERS[kind]: peers}
-        answers: dict[Side, Answered] = {}
-        for side in in_turn(list(calls), self.number):
-            each = len(calls[side]) // clients
-            split = [calls[side][first : first + each] for first in range(0, len(calls[side]), each)]
-            answers[side] = self._load.send(self._ports[side], split)
-            timings.add((kind, clients, side), answers[side].timings_ms)
-        return answers["ours"]
+        spent: dict[Side, list[float]] = {side: [] for side in calls}
+        results: list[dict[str, Any]] = []
+        for turn, first in enumerate(range(0, len(ours), clients * TURN)):
+            for side in in_turn(list(calls), self.number + turn):
+                now = calls[side][first : first + clients * TURN]
+                each = len(now) // clients
+                split = [now[begin : begin + each] for begin in range(0, len(now), each)]
+                answered = self._load.send(self._ports[side], split)
+                spent[side] += answered.timings_ms
+                results += answered.results if side == "ours" else []
+        for side, timings_ms in spent.items():
+            timings.add((kind, clients, side), timings_ms)
+        return results
 
 
 @contextmanager
@@ -122,19 +142,20 @@ def _bare_write(item: str) -> Call:
     return Call(WRITE, {"item": item, "amount": AMOUNT}, {"structuredContent.item": item, "isError": False})
 
 
-def _check_journal(side: Side, journal: Path, expected: Sequence[str]) -> None:
-    """Every write that was to happen did so once, and nothing else was written. Raises WrongAnswer."""
+def _check_journal(side: Side, journal: Path, expected: Mapping[str, int]) -> None:
+    """Each item was written as often as it should, and nothing else was. Raises WrongAnswer."""
     found = Counter(journal.read_text().splitlines()) if journal.exists() else Counter[str]()
-    if found != Counter(expected):
-        raise WrongAnswer(
-            f"the upstream of {side} noted {found.total()} writes and not {len(expected)} once each"
-        )
+    if found != expected:
+        wrong = next(item for item in found | Counter(expected) if found[item] != expected.get(item, 0))
+        told = f"{found[wrong]} times and not {expected.get(wrong, 0)}"
+        raise WrongAnswer(f"the upstream of {side} has {wrong} written {told}")
 
 
 def _check_ledger(found: Mapping[str, int], rounds: Sequence[_Round]) -> None:
     """Every call has its record, and the log is whole. Raises WrongAnswer."""
-    # Of each item there was one read, one refused write, and one that was approved.
-    expected = dict.fromkeys(KINDS, sum(len(one.items) for one in rounds))
+    # Of each item there was one read, a write that was refused twice, and the same write approved.
+    items = sum(len(one.items) for one in rounds)
+    expected = {kind: items * 2 if kind == "call.refused" else items for kind in KINDS}
     if found != expected:
         raise WrongAnswer(f"the ledger holds {found} and not {expected}")
 
@@ -153,7 +174,7 @@ def _rows(timings: Rounds[Timed]) -> list[Row]:
                         ours=timings.typical((kind, clients, "ours"), share),
                         peer=timings.typical((kind, clients, peer), share),
                         peer_name=PEER_NAMES[peer],
-                        limit=LIMITS[kind] if (clients, word) == (1, "p50") else None,
+                        limit=LIMITS.get(kind) if (clients, word) == (1, "p50") else None,
                     )
                 )
     return rows

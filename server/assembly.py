@@ -55,8 +55,9 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
         surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder.secrets_file))
         async with running_upstreams(catalogue, surroundings, logs=folder.logs_dir) as upstreams:
             offered, held_back = offer_all(catalogue, upstreams)
-            for view, why in held_back.items():
-                logger.warning("tool %s is not offered: %s", view, why)
+            for why in dict.fromkeys(held_back.values()):
+                views = [view for view in held_back if held_back[view] == why]
+                logger.warning("not offered: %s; %s", ", ".join(views), why)
             yield House(
                 ledger=ledger,
                 store=store,
@@ -77,7 +78,7 @@ def offer_all(catalogue: Catalogue, upstreams: Upstreams) -> tuple[Mapping[str, 
     for name, upstream in catalogue.upstreams.items():
         live = upstreams[name]
         if live.failure is not None:
-            held_back |= {view.name: live.failure for view in catalogue.views_of(name)}
+            held_back |= {view.name: live.failure for view in catalogue.views_of(name) if not view.hidden}
             continue
         offer = offer_views(catalogue.views_of(name), upstream.endpoint, live.tools)
         offered |= offer.tools

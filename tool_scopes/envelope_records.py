@@ -43,6 +43,11 @@ def kept_envelope(reading: Reading, run: Run) -> Envelope | None:
     return None if found is None else Envelope.model_validate(json.loads(found))
 
 
+def has_submitted(reading: Reading, run: Run, step: str) -> bool:
+    """Whether an envelope of this step was ever accepted in the run."""
+    return any(row.step == step for row in reading.all(_OF_RUN, {"of_run": run.id}))
+
+
 def envelope_digests(reading: Reading, run_id: str) -> tuple[str, ...]:
     """The digests of everything that the run has concluded, in the order of its steps."""
     return tuple(row.digest for row in reading.all(_OF_RUN, {"of_run": run_id}))

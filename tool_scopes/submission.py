@@ -19,7 +19,7 @@ from policies.codes import Denial
 from policies.decisions import submit_step as may_submit_step
 from tool_scopes.arguments import complete_arguments, target_of
 from tool_scopes.checkpoints import reasons_to_stop, retries_exhausted
-from tool_scopes.envelope_records import keep_envelope
+from tool_scopes.envelope_records import has_submitted, keep_envelope
 from tool_scopes.envelopes import (
     CheckedEnvelope,
     Envelope,
@@ -70,14 +70,20 @@ async def submit_step(
             house, caller, run.id, "submit_step", Denial("policy_denied", reason=decision.reason)
         )
     finder = QuoteFinder(house, standing)
-    checked = await to_thread.run_sync(_check, standing, given, successor, finder.find)
+    checked = await to_thread.run_sync(_check, house, standing, given, successor, finder.find)
+    if isinstance(checked, Denial) and checked.code == "step_closed":
+        return await refuse(house, caller, run.id, "submit_step", checked)
     if isinstance(checked, Denial):
         return await house.ledger.transact(partial(_count_refusal, standing, checked))
     return await house.ledger.transact(partial(_move, house, standing, checked, successor))
 
 
 def _check(
-    standing: Standing, given: JsonObject, successor: str | None, find: Callable[[str, str], str | None]
+    house: House,
+    standing: Standing,
+    given: JsonObject,
+    successor: str | None,
+    find: Callable[[str, str], str | None],
 ) -> CheckedEnvelope | Denial:
     """Everything about the envelope that needs no transaction."""
     step = standing.step
@@ -85,6 +91,11 @@ def _check(
     if isinstance(envelope, Denial):
         return envelope
     if envelope.step != step.name:
+        if house.ledger.read(lambda reading: has_submitted(reading, standing.run, envelope.step)):
+            # Sent again, most likely because the answer was lost: no retry of the step that follows.
+            return Denial(
+                "step_closed", reason=f"step {envelope.step} was submitted, the run is at {step.name}"
+            )
         return refused("step", f"the run is at step {step.name}")
     wrong = next(iter(step.output_validator.iter_errors(envelope.state)), None)
     if wrong is not None:

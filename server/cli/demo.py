@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -50,16 +48,11 @@ def demo(
 
     stays = (sys.stdout.isatty() and not json) if stay is None else stay
     console = Console(quiet=json, highlight=False)
-    with ExitStack() as opened:
-        if keep is None:
-            root = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="bailiwick-demo-")))
-        else:
-            root = keep.expanduser().absolute()
-            if root.exists():
-                raise BadInput(f"{root} exists already; name a new folder with --keep.")
-            root.mkdir(parents=True, mode=0o700)
-        listen_on = port if port is not None else FIXED_PORT if stays else 0
-        observed = anyio.run(partial(show_demo, root, console, port=listen_on, stays=stays))
+    root = None if keep is None else keep.expanduser().absolute()
+    if root is not None and root.exists():
+        raise BadInput(f"{root} exists already; name a new folder with --keep.")
+    listen_on = port if port is not None else FIXED_PORT if stays else 0
+    observed = anyio.run(partial(show_demo, root, console, port=listen_on, stays=stays))
     if json:
         print_json(observed.as_json())
     for name in observed.missing:

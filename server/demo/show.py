@@ -8,7 +8,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+import tempfile
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,29 +33,39 @@ STOP_LIMIT_S = 45.0
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def show_demo(root: Path, console: Console, *, port: int, stays: bool) -> Observed:
-    """Play the demo under `root` and give what was observed. With `stays` it then waits for a person, until
-    Ctrl-C, or until its terminal is closed.
+async def show_demo(keep: Path | None, console: Console, *, port: int, stays: bool) -> Observed:
+    """Play the demo in the folder `keep`, or in one that is removed afterwards, and give what was observed.
+    With `stays` it then waits for a person, until Ctrl-C, or until its terminal is closed.
 
     Raises `CommandFailed` when a command or the server that it rests on fails, and KeyboardInterrupt when it
     is stopped before its end; in every case its server is ended first.
     """
-    observed = Observed()
-    played = anyio.Event()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_when_told, tasks.cancel_scope)
-        await _play(root, console, observed, played, port=port, stays=stays)
-        tasks.cancel_scope.cancel()
+    observed, played = Observed(), anyio.Event()
+    # Held until everything is tidied up: a terminal that closes sends its signal more than once.
+    with anyio.open_signal_receiver(*_STOPS) as signals, _place(keep) as root:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when_told, signals, tasks.cancel_scope)
+            await _play(root, console, observed, played, port=port, stays=stays)
+            tasks.cancel_scope.cancel()
     if not played.is_set():
         raise KeyboardInterrupt
     return observed
 
 
-async def _cancel_when_told(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(*_STOPS) as signals:
-        async for _signal in signals:
-            scope.cancel()
-            return
+@contextmanager
+def _place(keep: Path | None) -> Generator[Path]:
+    """A new folder, which stays where a person named it and is removed otherwise."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="bailiwick-demo-") as root:
+            yield Path(root)
+    else:
+        keep.mkdir(parents=True, mode=0o700)
+        yield keep
+
+
+async def _cancel_when_told(signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
+    async for _signal in signals:
+        scope.cancel()
 
 
 async def _play(

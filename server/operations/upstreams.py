@@ -114,17 +114,21 @@ def _diff(desk: OperationDesk, _person: Person, given: OneUpstream) -> JsonObjec
     found: list[JsonValue] = []
     for name in sorted({*changed, *(tools.keys() - listed)}):
         tool = tools.get(name)
+        lines = difference(name, before.get(name), tool)
+        why = changed.get(name, f"{name} is new: nobody can call it until {path.name} has an entry for it")
+        if name in changed and name in before and not lines:
+            why = (
+                "its words and schemas are as they were accepted, but not its place: the command, the folder "
+                "it starts in, the names of its variables, or the URL"
+            )
         found.append(
             {
                 "tool": name,
-                "why": changed.get(
-                    name,
-                    f"{name} is new: nobody can call it until {path.name} has an entry for it",
-                ),
+                "why": why,
                 "fingerprint": (
                     None if tool is None or name not in listed else fingerprint(upstream.endpoint, tool)
                 ),
-                "diff": list[JsonValue](difference(name, before.get(name), tool)),
+                "diff": list[JsonValue](lines),
             }
         )
     return {

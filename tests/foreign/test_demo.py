@@ -24,12 +24,15 @@ from server.cli import execute
 from server.demo.observed import PROMISES
 from server.demo.telling import command_in_short
 from server.demo.walk import Walk
-from tests.foreign.newcomer import COMMAND, Newcomer
+from tests.foreign.newcomer import COMMAND, ROOT, Newcomer
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 90
 # Makes the terminal the controlling one, so that a typed Ctrl-C becomes a signal, and goes on as the command.
-ON_ITS_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+ON_ITS_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -40,8 +43,9 @@ def nobody(tmp_path: Path) -> Newcomer:
     return Newcomer(tmp_path)
 
 
-def test_the_demo_observes_every_promise(nobody: Newcomer) -> None:
-    said = nobody.say("demo", "--json", by=None, TMPDIR=str(nobody.place / "tmp"))
+def test_the_demo_observes_every_promise_and_keeps_what_it_is_told_to(nobody: Newcomer) -> None:
+    kept = nobody.place / "kept"
+    said = nobody.say("demo", "--json", "--keep", kept, by=None)
     assert said.code == 0, said.err
     assert said.err == ""
     shown = said.json
@@ -51,7 +55,11 @@ def test_the_demo_observes_every_promise(nobody: Newcomer) -> None:
     assert list(changed) == ["refunds"]
     assert len(changed["refunds"]["new"]) == 1
     assert len({tuple(tools) for tools in shown["facts"]["tools"]}) == 5
-    assert list((nobody.place / "tmp").iterdir()) == []
+    verified = nobody.say("audit", "verify", "--json", "--data", kept / "data", by=None)
+    assert (verified.code, verified.json["whole"]) == (0, True)
+    again = nobody.say("demo", "--no-stay", "--keep", kept, by=None)
+    assert again.code == 2
+    assert "exists already; name a new folder with --keep" in again.complaint
 
 
 def test_a_promise_that_does_not_hold_is_named_and_fails_the_demo(
@@ -81,17 +89,6 @@ def test_a_taken_port_is_one_sentence(nobody: Newcomer, newcomer: Newcomer) -> N
     assert len(said.err.splitlines()) == 1
     assert said.err.startswith("bailiwick: The server did not start.")
     assert f"Port {port} on 127.0.0.1 cannot be used" in said.err
-
-
-def test_what_is_kept_is_a_whole_data_folder(nobody: Newcomer) -> None:
-    kept = nobody.place / "kept"
-    said = nobody.say("demo", "--no-stay", "--keep", kept, by=None)
-    assert said.code == 0, said.err
-    verified = nobody.say("audit", "verify", "--data", kept / "data", by=None)
-    assert (verified.code, "whole" in verified.out) == (0, True)
-    again = nobody.say("demo", "--no-stay", "--keep", kept, by=None)
-    assert again.code == 2
-    assert "exists already; name a new folder with --keep" in again.complaint
 
 
 def test_on_a_terminal_its_lines_work_as_pasted_and_ctrl_c_ends_it(nobody: Newcomer) -> None:
@@ -137,20 +134,21 @@ def test_a_demo_that_is_stopped_on_its_way_leaves_no_process_and_no_file(
         demo.until("the server listens at")
         children = descendants(demo.process.pid)
         assert children
-        demo.process.send_signal(told)
+        for _ in range(3):  # as a closing terminal does: its shell tells its jobs too
+            demo.process.send_signal(told)
         assert demo.ended() == 130
     assert "Traceback" not in demo.screen
     assert not [child for child in children if alive(child)]
     assert list((nobody.place / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_what_it_shows_fits_the_terminal(nobody: Newcomer, columns: int) -> None:
-    with terminal(nobody, "demo", "--no-stay", columns=columns) as demo:
+def test_what_it_shows_fits_the_terminal_and_it_leaves_no_file(nobody: Newcomer) -> None:
+    with terminal(nobody, "demo", "--no-stay", columns=80) as demo:
         assert demo.ended() == 0
     lines = COLOURS.sub("", demo.screen).replace("\r", "").splitlines()
-    assert max(map(len, lines)) <= columns
-    assert not [line for line in lines if str(Path(__file__).parents[2]) in line]
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if str(ROOT) in line]
+    assert list((nobody.place / "tmp").iterdir()) == []
 
 
 def test_a_command_is_shown_without_what_is_the_same_in_all() -> None:

@@ -1,16 +1,25 @@
-"""The stage is founded once; a server runs on a copy of it for each module, or for each test that asks for one."""
+"""The stage is founded once; a server runs on a copy of it for each module, or for a test that starts one."""
 
 from __future__ import annotations
 
 import itertools
 import shutil
 from collections.abc import AsyncGenerator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from server import app, assembly, http_app
+from tests.rooms.clock import Clock
 from tests.rooms.peers import ERAS, Peer
 from tests.rooms.stage import Room, Stage, found_stage, served
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that the server itself runs on."""
+    return "asyncio", {"use_uvloop": find_spec("uvloop") is not None}
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +44,26 @@ def stage(founded: Stage, tmp_path: Path) -> Stage:
     return founded.moved(tmp_path / "data")
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that the test moves, for the servers that it starts from now on."""
+    clock = Clock()
+    monkeypatch.setattr(assembly, "open_ledger", clock.open_ledger)
+    for module in (app, http_app):
+        monkeypatch.setattr(module, "system_now_ms", clock.now_ms)
+    return clock
+
+
+@pytest.fixture(scope="module", params=ERAS)
 def era(request: pytest.FixtureRequest) -> str:
     """Both eras of the protocol: `auto` is the modern one."""
     return str(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def peer(room: Room, era: str) -> AsyncGenerator[Peer]:
-    """A connection of a new agent to the desk."""
+    """A connection of an agent to the desk; the tests of one module share it, each with runs of its own."""
     _, key = await room.agent()
-    room.stage.tell_upstream("")
     async with room.peer(key, era) as peer:
         yield peer
 
@@ -57,3 +75,11 @@ def item() -> str:
 
 
 _items = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def behaving(request: pytest.FixtureRequest) -> None:
+    """At the start of each test the upstream does what it should."""
+    if "room" in request.fixturenames:
+        room: Room = request.getfixturevalue("room")
+        room.stage.tell_upstream("")

@@ -28,7 +28,7 @@ A price is never negative. Smart “quotes” and an e\u0301 stay as they are.
 A label names the shelf of an item. A price is never negative.
 """
 WEEK = "---\nfacts: {delivery_days: 7}\ncollection: rules\n---\n# Delivery\n\nA parcel arrives within 7 days."
-TEN = "---\nfacts: {delivery_days: 10}\ncollection: rules\n---\n# Parcels\n\nA parcel is delivered within 10 days."
+TEN = "---\nfacts: {delivery_days: 10}\ncollection: rules\n---\n# Parcels\n\nA parcel comes within 10 days."
 BOARD = "---\nlabels: [board]\ncollection: rules\n---\n# Board\n\nThe board sells the price list in autumn."
 SOURCES = {"prices.md": RULES, "week.md": WEEK, "ten.md": TEN, "board.md": BOARD}
 
@@ -90,6 +90,7 @@ def workflows() -> dict[str, str]:
 
     many = {"limits": {"executions": 50}, "context": context}
     sure = {"checkpoints": {"confidence_below": 0.6}, "context": context, "output": found}
+    patient = {"limits": {"retries": 50}}
     return {
         "change": workflow(
             "change",
@@ -102,7 +103,7 @@ def workflows() -> dict[str, str]:
         "repair": workflow(
             "repair",
             "read",
-            read=step("read", ["shop__read_item"], ["classify"], **sure, carry=["finding"]),
+            read=step("read", ["shop__read_item"], ["classify"], **sure, carry=["finding"], **patient),
             classify=step("classify", ["shop__find_item"], ["plan"], **sure),
             plan=step("plan", ["shop__try_change"], ["draft"], **sure),
             draft=step("draft", [], ["execute"], **sure),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class Peer:
         """The names of those tools."""
         return [tool.name for tool in await self.tools()]
 
-    async def call(self, name: str, /, meta: dict[str, Any] | None = None, **arguments: Any) -> Said:
-        """Call a tool."""
+    async def call(self, name: str, meta: dict[str, Any] | None = None, /, **arguments: Any) -> Said:
+        """Call a tool, with more `_meta` if need be."""
         try:
             result = await self.client.call_tool(name, arguments, meta=cast("Any", meta))
         except MCPError as error:
@@ -98,12 +99,20 @@ class Peer:
         return await self.call("submit_step", run_id=run, envelope={**envelope, **changes}, **chosen)
 
 
+_TLS = ssl.create_default_context()
+
+
+def plain_http(credential: str) -> httpx2.AsyncClient:
+    """An HTTP client with a credential. To read the certificates of the world for each would take a while."""
+    headers = {"authorization": f"Bearer {credential}"}
+    return httpx2.AsyncClient(headers=headers, timeout=30.0, trust_env=False, verify=_TLS)
+
+
 @asynccontextmanager
 async def connected(url: str, credential: str, era: str = "auto") -> AsyncGenerator[Peer]:
     """A connection over streamable HTTP."""
-    headers = {"Authorization": f"Bearer {credential}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30.0, trust_env=False) as http,
+        plain_http(credential) as http,
         Client(streamable_http_client(url, http_client=http), mode=era, cache=None) as client,
     ):
         yield Peer(client)

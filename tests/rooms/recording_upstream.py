@@ -1,4 +1,4 @@
-"""The upstream of these tests: a shop of items, without any SDK. What it was sent and what it did lie in files.
+"""The upstream of these tests: a shop of items, without any SDK. What it was sent and did lies in files.
 
 Run as a program, it speaks MCP over stdio. In the folder named by `RECORDING` it keeps
 
@@ -159,7 +159,7 @@ class Shop:
     def take(self, message: dict[str, Any]) -> None:
         match message.get("method"):
             case "initialize":
-                told = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}}
+                told: dict[str, Any] = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}}
                 self.answer(message, {**told, "serverInfo": {"name": "shop", "version": "1"}})
             case "tools/list":
                 self.answer(message, {"tools": listed(self.read("listing"))})

@@ -1,4 +1,4 @@
-"""Identity: without a credential that is good now there is no answer but 401, and no step but one that exists."""
+"""Identity: without a credential that is good now there is no answer but 401, and no step but a real one."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_an_expired_pass_is_401_and_one_of_an_earlier_epoch_opens_only_a_c
     async with wired(room.url, good, era) as wire:
         assert code_of(await wire.call("current_step", "{}")) == "done"
         assert (await peer.submit(run, "act", "again")).code == "done"
-        # case 64: the pass is still somebody's, but its step is over.
+        # The pass is still somebody's, but its step is over (case 64).
         assert code_of(await wire.call("current_step", "{}")) == "step_closed"
         assert code_of(await wire.call("shop__change_item", '{"item_id": "x", "price": 1}')) == "step_closed"
         wire.http.headers["authorization"] = f"Bearer {expired}"

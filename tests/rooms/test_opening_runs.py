@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
@@ -11,6 +12,14 @@ from tests.rooms.peers import Peer, Said
 from tests.rooms.stage import Room
 
 INPUT = {"item_id": "i-1", "request": "When may the price of an item be changed?"}
+
+
+@pytest.fixture
+async def peer(room: Room, era: str) -> AsyncGenerator[Peer]:
+    """A new agent each time, because a key is the agent's own."""
+    _, key = await room.agent()
+    async with room.peer(key, era) as peer:
+        yield peer
 
 
 async def open_run(peer: Peer, **changes: Any) -> Said:

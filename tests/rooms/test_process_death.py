@@ -1,64 +1,123 @@
-"""Death: a server that is killed in the middle of a write leaves an execution in doubt, and nobody runs it again."""
+"""Death: a server killed in the middle of a write leaves an execution in doubt, and nobody runs it again."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import anyio
 import pytest
-from anyio import to_thread
-from anyio.abc import Process
 
-from server import app, assembly
-from tests.rooms.peers import ERAS, Peer, connected
-from tests.rooms.stage import Stage, served, until
-from tests.rooms.test_write_gate_changes import Clock
-from tool_scopes.executions import find_execution  # noqa: F401
+from server import app
+from tests.rooms.clock import Clock
+from tests.rooms.peers import ERAS, Said, connected
+from tests.rooms.processes import Served, server_process
+from tests.rooms.stage import Room, Stage, served, until
 
 CHANGE = "shop__change_item"
-ROOT = Path(__file__).resolve().parents[2]
 
 
-@asynccontextmanager
-async def server_process(stage: Stage) -> AsyncGenerator[tuple[Process, str]]:
-    """`bailiwick serve` as a process of its own, killed at the end if it still lives; its address."""
-    command = [sys.executable, "-m", "server", "serve", "--data", str(stage.folder.root), "--port", "0"]
-    async with await anyio.open_process(command, cwd=ROOT, stdout=None, stderr=None) as process:
-        try:
-            with anyio.fail_after(30):
-                url = await _address(stage, process)
-            yield process, url
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+async def approved_writes(at: Served) -> tuple[str, dict[str, str], dict[str, Said]]:
+    """The key of a new agent, and a run of it with an approved write, for each era."""
+    key = str((await at.ask("olga", "agent.add", agent="bot"))["key"])
+    runs, asked = dict[str, str](), dict[str, Said]()
+    for era in ERAS:
+        async with connected(at.url, key, era) as peer:
+            runs[era] = await peer.open("change")
+            asked[era] = await peer.use(runs[era], CHANGE, item_id=era, price=5)
+            await at.judge("rita", asked[era].approval["request"])
+    return key, runs, asked
 
 
-async def _address(stage: Stage, process: Process) -> str:
-    """Where the server listens, once it has said so."""
-    while True:
-        assert process.returncode is None, "the server did not start"
-        try:
-            told = json.loads(stage.folder.owner_file.read_bytes())
-        except (OSError, ValueError):
-            told = {}
-        if told.get("pid") == process.pid and await _answers(str(told["url"])):
-            return str(told["url"])
-        await anyio.sleep(0.02)
-
-
-async def _answers(url: str) -> bool:
-    host, _, port = url.removeprefix("http://").rpartition(":")
+async def write(url: str, key: str, run: str, era: str, token: str, *, may_break: bool = True) -> Said | None:
+    """Make the approved write; None when the connection broke."""
     try:
-        async with await anyio.connect_tcp(host, int(port)) as stream:
-            await stream.send(b"GET /healthz HTTP/1.0\r\n\r\n")
-            return b" 200 " in await stream.receive()
-    except OSError:
-        return False
+        async with connected(url, key, era) as peer:
+            return await peer.use(run, CHANGE, token, item_id=era, price=5)
+    except Exception:
+        if not may_break:
+            raise
+        return None
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "effects"),
+    [("hang_before", 0), ("hang_after", 1)],
+    ids=["case_49_before_the_effect", "case_50_after_the_effect"],
+)
+async def test_killed_in_a_write_it_stays_in_doubt_with_its_target_blocked_and_is_never_run_again(
+    stage: Stage, clock: Clock, monkeypatch: pytest.MonkeyPatch, behaviour: str, effects: int
+) -> None:
+    async with server_process(stage) as at:
+        key, runs, asked = await approved_writes(at)
+        stage.tell_upstream(behaviour)
+        async with anyio.create_task_group() as tasks:
+            for era in ERAS:
+                tasks.start_soon(write, at.url, key, runs[era], era, asked[era].token)
+            await until(lambda: stage.frames() == 2)
+            at.process.kill()
+        assert await at.process.wait() != 0
+    stage.tell_upstream("")
+    monkeypatch.setattr(app, "UPKEEP_INTERVAL_S", 0.02)
+
+    async with served(stage) as room:
+        # Its lease still runs: for all that anybody knows, another server is at work on it.
+        await nothing_moves(room, key, runs, asked, "executing")
+        clock.ahead_ms = 60_000
+        await until(lambda: len(room.entries("execution.settled")) == 2)
+        await nothing_moves(room, key, runs, asked, "in_doubt")
+        assert [entry.body["state"] for entry in room.entries("execution.settled")] == ["in_doubt"] * 2
+    async with served(stage) as room:
+        await nothing_moves(room, key, runs, asked, "in_doubt")
+        assert room.house.ledger.verify().whole
+    assert stage.frames() == 2
+    assert [len(stage.effects(era)) for era in ERAS] == [effects, effects]
+
+
+async def nothing_moves(
+    room: Room, key: str, runs: dict[str, str], asked: dict[str, Said], status: str
+) -> None:
+    """The approval is spent, its client is told how it stands, the target takes no other write (case 96)."""
+    for era in ERAS:
+        said = await write(room.url, key, runs[era], era, asked[era].token, may_break=False)
+        assert said is not None
+        assert (said.code, said.body["status"]) == ("approval_spent", status)
+        async with connected(room.url, key, era) as peer:
+            rival = await peer.use(runs[era], CHANGE, item_id=era, price=6)
+            if room.request(rival.approval["request"]).state == "pending":
+                await room.judge("rita", rival.approval["request"])
+            second = await peer.use(runs[era], CHANGE, rival.token, item_id=era, price=6)
+            assert second.code == "target_changed"
+
+
+async def test_case_104_killed_just_after_an_answer_its_receipt_is_there(stage: Stage) -> None:
+    async with server_process(stage) as at:
+        key = str((await at.ask("olga", "agent.add", agent="bot"))["key"])
+        async with connected(at.url, key) as peer:
+            run = await peer.open("repair")
+            observed = await peer.use(run, "shop__read_item")
+            bundle = await peer.call("read_context", run_id=run)
+            at.process.kill()
+            await at.process.wait()
+    async with served(stage) as room:
+        (answered,) = room.entries("call.answered", run=run)
+        assert answered.body["observation"] == observed.observation
+        (shown,) = room.entries("bundle.served", run=run)
+        assert shown.body["bundle"] == bundle.body["bundle"]
+        async with connected(room.url, key) as peer:
+            assert (await peer.call("cite", run_id=run, source=observed.observation)).code == "done"
+
+
+async def test_asked_to_stop_it_finishes_the_write_that_is_under_way(stage: Stage) -> None:
+    async with server_process(stage) as at:
+        key, runs, asked = await approved_writes(at)
+        stage.tell_upstream("wait")
+        async with anyio.create_task_group() as tasks:
+            for era in ERAS:
+                tasks.start_soon(partial(write, at.url, key, runs[era], era, asked[era].token))
+            await until(lambda: stage.frames() == 2)
+            at.process.terminate()
+            stage.let_go()
+        assert await at.process.wait() == 0
+    async with served(stage) as room:
+        assert [entry.body["state"] for entry in room.entries("execution.settled")] == ["succeeded"] * 2
+    assert len(stage.effects()) == 2

@@ -1,4 +1,4 @@
-"""Tool lists: a function of the credential, the URL and the ledger, the same for every call and every time."""
+"""Tool lists: a function of the credential, the URL and the ledger, the same each time."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_write_shows_the_approval_token_and_never_what_is_bound_or_claim
         write = (await at_url.tools())[0]
         assert properties(write) == {"run_id", "approval_token", "price", "note", "label", "details"}
         assert write.input_schema["required"] == ["run_id", "price"]
-        # case 67: the upstream says of this tool that it only reads.
+        # The upstream says of this tool that it only reads (case 67).
         assert write.annotations is not None
         assert (write.annotations.read_only_hint, write.annotations.destructive_hint) == (False, True)
     async with room.peer(key, era, "/repair/read") as at_url:

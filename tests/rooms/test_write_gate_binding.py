@@ -201,7 +201,7 @@ async def test_a_token_may_come_as_an_argument_or_in_meta_but_not_as_two(
 
         async def change(price: int, in_meta: Any, **argument: str) -> str:
             told = {} if in_meta is None else {APPROVAL_META: in_meta}
-            said = await within.call(CHANGE, meta=told, item_id=item, price=price, **argument)
+            said = await within.call(CHANGE, told, item_id=item, price=price, **argument)
             return said.code
 
         both = {"approval_token": first.token}
@@ -234,7 +234,7 @@ async def test_desk_pass_and_url_ask_for_and_spend_one_and_the_same_approval(
     room: Room, era: str, item: str
 ) -> None:
     _, key = await room.agent()
-    call = {"item_id": item, "price": 5}
+    call: dict[str, Any] = {"item_id": item, "price": 5}
     async with room.peer(key, era) as desk, room.peer(key, era, "/change/act") as at_url:
         run = await desk.open("change")
         issued = await desk.call("current_step", run_id=run, with_pass=True)

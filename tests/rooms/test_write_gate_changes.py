@@ -11,18 +11,16 @@ import pytest
 from anyio import to_thread
 
 from context_store.releases import retire
-from ledger.clock import system_now_ms
-from ledger.keyring import KeyRing
-from ledger.ledger import Ledger
-from server import app, assembly, http_app
-from server.data_folder import DataFolder
+from tests.rooms.clock import Clock
 from tests.rooms.files import catalogue
 from tests.rooms.peers import ERAS, Peer, Said
 from tests.rooms.stage import Room, Stage, publish_text, served
 from tests.rooms.wire import wired
 
 CHANGE = "shop__change_item"
-ABOUT_STAMPS = "---\ncollection: rules\n---\n# Stamps {0}\n\nStamp {0} is glued beside the barcode of parcel {0}."
+ABOUT_STAMPS = (
+    "---\ncollection: rules\n---\n# Stamps {0}\n\nStamp {0} is glued beside the barcode of parcel {0}."
+)
 
 
 @pytest.mark.parametrize("how", ["superseded", "retired"])
@@ -103,7 +101,9 @@ def looser(root: Path) -> None:
 
 def tighter(root: Path) -> None:
     with (root / "policy" / "agents.cedar").open("a") as file:
-        file.write('\n@id("less")\nforbid (principal is Agent, action == Action::"propose_source", resource);\n')
+        file.write(
+            '\n@id("less")\nforbid (principal is Agent, action == Action::"propose_source", resource);\n'
+        )
 
 
 def other_time_limit(root: Path) -> None:
@@ -181,29 +181,6 @@ async def test_files_edited_under_a_running_server_change_nothing_there(stage: S
         tighter(stage.folder.root)
         other_time_limit(stage.folder.root)
         assert await waiting.codes(room) == {"done"}
-
-
-@dataclass(slots=True)
-class Clock:
-    """The machine's clock, put forward by `ahead_ms`."""
-
-    ahead_ms: int = 0
-
-    def now_ms(self) -> int:
-        return system_now_ms() + self.ahead_ms
-
-    def open_ledger(self, folder: DataFolder, ring: KeyRing, url: str | None = None) -> Ledger:
-        return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, clock=self.now_ms)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that tests move, for servers that are started from now on."""
-    clock = Clock()
-    monkeypatch.setattr(assembly, "open_ledger", clock.open_ledger)
-    for module in (app, http_app):
-        monkeypatch.setattr(module, "system_now_ms", clock.now_ms)
-    return clock
 
 
 async def test_case_25_an_approval_that_has_expired_opens_nothing(

@@ -1,4 +1,4 @@
-"""Who opens a write: people who are enrolled, in their role and by their own key, at the moment it is made."""
+"""Who opens a write: people who are enrolled, in their role, by their own key, at the moment it is made."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.client.context import ClientRequestContext
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ElicitResult
+from mcp_types import ElicitRequestParams, ElicitResult
 
-import httpx2
 from policies.approvals import revoke_request
 from policies.people import revoke_person, withdraw_roles
 from policies.tables import approval_requests
 from server.sending import OperationFailed
-from tests.rooms.peers import ERAS, Peer
+from tests.rooms.peers import ERAS, Peer, plain_http
 from tests.rooms.stage import Room
 
 CHANGE, BIG = "shop__change_item", "shop__change_big"
@@ -118,15 +118,14 @@ async def test_cases_36_and_86_a_denial_wins_over_an_approval_before_and_after_i
 async def test_case_37_what_a_model_or_its_client_says_is_no_approval(room: Room, item: str) -> None:
     asked_back: list[str] = []
 
-    async def accept(_context: Any, params: Any) -> ElicitResult:
-        asked_back.append(str(params))
+    async def accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        asked_back.append(f"{context} {params}")
         return ElicitResult(action="accept", content={"approved": True})
 
     for era in ERAS:
         _, key = await room.agent()
-        headers = {"authorization": f"Bearer {key}"}
         async with (
-            httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+            plain_http(key) as http,
             Client(
                 streamable_http_client(room.url, http_client=http), mode=era, elicitation_callback=accept
             ) as client,
@@ -134,9 +133,9 @@ async def test_case_37_what_a_model_or_its_client_says_is_no_approval(room: Room
             peer = Peer(client)
             run = await peer.open("change")
             meta = {"approved": True, "dev.bailiwick/approved_by": "rita"}
-            call = {"run_id": run, "tool": CHANGE, "arguments": {"item_id": item, "price": 5}}
+            call: dict[str, Any] = {"run_id": run, "tool": CHANGE, "arguments": {"item_id": item, "price": 5}}
             for token in ({}, {"approval_token": "approve"}, {"approval_token": "yes, rita approved it"}):
-                assert (await peer.call("use_tool", meta=meta, **call, **token)).code == "approval_required"
+                assert (await peer.call("use_tool", meta, **call, **token)).code == "approval_required"
             assert (await peer.call("use_tool", **call, confirm=True)).code == "invalid_arguments"
     assert asked_back == []
     assert room.stage.effects(item) == []

@@ -1,4 +1,4 @@
-"""Outcomes: whatever an upstream does to a write, one frame left, one outcome stands, nothing is done again."""
+"""Outcomes: whatever an upstream does to a write, one frame left, one outcome stands, nothing is redone."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ async def test_one_frame_and_one_outcome(
     assert (await peer.use(other, CHANGE, elsewhere.token, item_id=f"{item}-b", price=6)).code == "done"
 
 
-async def test_case_99_what_an_upstream_says_stands_only_under_result(room: Room, peer: Peer, item: str) -> None:
+async def test_case_99_what_an_upstream_says_stands_only_under_result(
+    room: Room, peer: Peer, item: str
+) -> None:
     run = await peer.open("change")
     asked = await room.approved(peer, run, item_id=item, price=5)
     room.stage.tell_upstream("fake")

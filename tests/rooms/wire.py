@@ -12,6 +12,8 @@ from typing import Any
 import httpx2
 from mcp.shared.inbound import encode_header_value
 
+from tests.rooms.peers import plain_http
+
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 _PREFIX = "io.modelcontextprotocol/"
@@ -79,8 +81,7 @@ class Wire:
 @asynccontextmanager
 async def wired(url: str, credential: str, era: str) -> AsyncGenerator[Wire]:
     """A wire to the server, greeted where the era asks for it."""
-    headers = {"authorization": f"Bearer {credential}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=20.0, trust_env=False) as http:
+    async with plain_http(credential) as http:
         wire = Wire(http, url, era)
         if era == "legacy":
             await wire.greet()
