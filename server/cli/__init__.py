@@ -61,7 +61,12 @@ for _name, _group in (
 
 def main() -> None:
     """The entry point of the command."""
-    sys.exit(execute(sys.argv[1:]))
+    code = execute(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is closed by now. An ordinary exit would still let DuckDB's binding list on stderr what a failed
+    # command's traceback holds, and a person should see one sentence.
+    os._exit(code)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -172,7 +172,7 @@ class Upstream:
                 await self._serve(first_attempt_is_over)
             finally:
                 self._session = None
-            logger.warning("upstream %s is not running: %s", self.name, self._trouble)
+            logger.info("upstream %s is not running: %s", self.name, self._trouble)
             first_attempt_is_over()
             if anyio.current_time() - begun > pauses[-1]:
                 attempt = 0
