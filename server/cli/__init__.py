@@ -64,8 +64,8 @@ def main() -> None:
     code = execute(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Everything is closed by now. An ordinary exit would still let DuckDB's binding list on stderr what a failed
-    # command's traceback holds, and a person should see one sentence.
+    # Everything is closed by now. An ordinary exit would still let DuckDB's binding list on stderr what a
+    # failed command's traceback holds, and a person should see one sentence.
     os._exit(code)
 
 
