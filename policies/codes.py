@@ -125,8 +125,8 @@ _ROWS: Final[tuple[tuple[str, bool, str], ...]] = (
     (
         "evidence_changed",
         False,
-        "Evidence behind this request is no longer current. Nothing was done. Read the evidence again, "
-        "then call without the token to ask for a new approval if it still holds.",
+        "Evidence that this run was shown is no longer current. Nothing was done. This run cannot write any "
+        "more: submit the step as failed, and open a new run if it is still needed.",
     ),
     (
         "target_changed",
