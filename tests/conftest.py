@@ -8,11 +8,12 @@ test is skipped with a sentence, and the terminal summary says which were absent
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,15 @@ def filesystem_server() -> list[str]:
     """The command of a public MCP server over stdio; append the folder that it may serve."""
     installed = shutil.which("mcp-server-filesystem")
     return [installed] if installed else ["npx", "-y", FILESYSTEM_SERVER]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that runs in this process sets up logging to a stream that ends with its test."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)
