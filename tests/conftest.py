@@ -137,7 +137,8 @@ def logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
-    for handler in root.handlers[:]:
-        if type(handler) is logging.StreamHandler and handler not in before:
+    for handler in [new for new in root.handlers if new not in before]:
+        # pytest's own handlers come and go with each phase of a test; it takes them away itself.
+        if type(handler).__module__ == "logging":
             root.removeHandler(handler)
     root.setLevel(level)
