@@ -17,6 +17,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine generates examples is no property of the code that they are about.
+settings.register_profile("bailiwick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bailiwick")
 
 ROOT = Path(__file__).resolve().parent.parent
 FILESYSTEM_SERVER = "@modelcontextprotocol/server-filesystem@2026.8.31"
