@@ -65,7 +65,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 # A lock file is universal: one resolution for Python 3.11 to 3.13 and every platform. PyTorch is left out of it altogether,
 # and with it the gigabytes that only it asks for. $(1) the file, $(2) what goes in, $(3) the lines at its head.
 define lock_file
-@.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
+@.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-strip-extras --no-annotate --no-header \
   $(if $(UPGRADE),--upgrade) --overrides .venv-lock/without-torch.txt $(2) -o $(1) pyproject.toml
 @{ printf '# %s\n' $(3) 'Written by "make lock".'; cat $(1); } > .venv-lock/whole && cp .venv-lock/whole $(1)
 endef

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 import pytest
 from packaging.requirements import Requirement
@@ -63,6 +64,38 @@ def test_every_pin_has_its_hashes_and_no_address(lock: str) -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_pytorch_and_what_only_it_asks_for_is_in_no_lock(lock: str) -> None:
     assert [name for name in pins(lock) if re.match(r"(torch|triton|nvidia|cuda)", name)] == []
+
+
+def test_an_extra_that_a_package_asks_for_is_named_in_the_lock() -> None:
+    """Where it names only the bare package, pip meets `package[extra]` unpinned and refuses to install anything,
+    from the day on which a newer version of that package is published.
+    """
+    named: dict[str, set[str]] = {}
+    for line in re.findall(
+        r"(?m)^[A-Za-z0-9][^\\\n]*==[^\\\n]*", (ROOT / "requirements-dev.lock").read_text("utf-8")
+    ):
+        requirement = Requirement(line.strip())
+        named.setdefault(canonicalize_name(requirement.name), set()).update(requirement.extras)
+    installed = [found for name in named if (found := _distribution(name)) is not None]
+    asked = [
+        (found.name, wanted)
+        for found in installed
+        for wanted in map(Requirement, found.requires or ())
+        if wanted.extras and (wanted.marker is None or wanted.marker.evaluate({"extra": ""}))
+    ]
+    assert asked
+    assert [
+        (name, str(wanted))
+        for name, wanted in asked
+        if not wanted.extras <= named[canonicalize_name(wanted.name)]
+    ] == []
+
+
+def _distribution(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None  # a pin for another platform or Python
 
 
 def test_the_locks_agree_on_every_version_they_share() -> None:
