@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from policies.audit_rules import check_complete
-
 from ledger.audit import stored_lines, verify_stored
 from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import StoredEntry, decode
@@ -20,6 +18,7 @@ from ledger.export import ExportedLog, ExportError, read_export
 from ledger.keyring import KeyRing
 from ledger.transaction import Reading
 from ledger.verify import LogReport, verify_log
+from policies.audit_rules import check_complete
 from server.data_folder import DataFolder
 from server.errors import BadInput
 from server.open_ledger import open_ledger

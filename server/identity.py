@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policies.agents import KEY_PREFIX, agent_by_id, agent_of_key
-
 from ledger.ids import is_id
 from ledger.ledger import Ledger
 from ledger.transaction import Reading
+from policies.agents import KEY_PREFIX, agent_by_id, agent_of_key
 from tool_scopes.house import Caller
 from tool_scopes.passes import PREFIX as PASS_PREFIX
 from tool_scopes.passes import find_pass

@@ -4,10 +4,9 @@ why.
 
 from __future__ import annotations
 
-from policies.approvals import list_requests
-
 from ledger.canonical import JsonObject, JsonValue
 from ledger.transaction import Reading
+from policies.approvals import list_requests
 from policies.codes import Denial
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.presenting import approval_detail

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from policies.gate_state import read_gate
-
 from context_store.head import head_release
 from ledger.canonical import CanonicalError, JsonObject, canonical
 from ledger.transaction import Transaction
 from policies.codes import Denial
 from policies.decisions import open_run as may_open_run
+from policies.gate_state import read_gate
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.refusals import Refused, refusal_entry, refuse
 from tool_scopes.runs import OPEN_STATES, input_digest, insert_run

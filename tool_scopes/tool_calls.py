@@ -5,12 +5,11 @@ The order is the design's order of judgement, and it is the same by desk, pass a
 
 from __future__ import annotations
 
-from policies.gate_state import GateState, read_gate
-
 from ledger.canonical import JsonObject, digest
 from ledger.transaction import Reading
 from policies.codes import Denial
 from policies.decisions import use_tool
+from policies.gate_state import GateState, read_gate
 from tool_scopes.arguments import complete_arguments
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.read_calls import answer_read
