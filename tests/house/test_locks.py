@@ -67,7 +67,7 @@ def test_pytorch_and_what_only_it_asks_for_is_in_no_lock(lock: str) -> None:
 
 
 def test_an_extra_that_a_package_asks_for_is_named_in_the_lock() -> None:
-    """Where it names only the bare package, pip meets `package[extra]` unpinned and refuses to install anything,
+    """Where it names only the bare package, pip meets `package[extra]` unpinned and refuses everything,
     from the day on which a newer version of that package is published.
     """
     named: dict[str, set[str]] = {}
