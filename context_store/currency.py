@@ -10,7 +10,7 @@ from typing import Literal
 from context_store.provenance import ProvenanceId
 from context_store.quotes import Standing, standing_of
 from context_store.tables import bundle_versions, bundles_shown, version_status
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading
 
 
@@ -24,7 +24,7 @@ class ChangedEvidence:
 
 
 _status = version_status.c
-_CHANGED = (
+_CHANGED = fixed(
     bundle_versions.outerjoin(
         version_status,
         (bundle_versions.c.tenant == _status.tenant)

@@ -1,10 +1,10 @@
 """The newest release of a tenant, as the ledger has it: every read of texts asks for it first."""
 
 from context_store.tables import release_head
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading
 
-_HEAD = release_head.select().where(release_head.c.tenant == param("of_tenant"))
+_HEAD = fixed(release_head.select().where(release_head.c.tenant == param("of_tenant")))
 
 
 def head_release(reading: Reading, tenant: str) -> int:

@@ -7,10 +7,10 @@ from context_store.errors import StoreUnavailable
 from context_store.grants import CurationGrant, ReadGrant
 from context_store.provenance import ProvenanceId
 from context_store.tables import bundle_versions, bundles, bundles_shown
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading
 
-_SHOWN = (
+_SHOWN = fixed(
     bundles_shown.join(bundles, bundles.c.bundle == bundles_shown.c.bundle)
     .select()
     .with_only_columns(

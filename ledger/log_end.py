@@ -13,10 +13,11 @@ from ledger.errors import LedgerDamaged
 from ledger.heads import HeadError, SignedHead, make_head, verify_head
 from ledger.keyring import KeyRing
 from ledger.merkle import Frontier
+from ledger.statements import fixed
 from ledger.tables import heads
 
-_NEWEST = heads.select().order_by(heads.c.size.desc()).limit(1)
-_INSERT = heads.insert()
+_NEWEST = fixed(heads.select().order_by(heads.c.size.desc()).limit(1))
+_INSERT = fixed(heads.insert())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,10 @@ def present_state(database: Database) -> str:
 
 def read_end(connection: Connection, seal: Seal) -> LogEnd:
     """Read the log's end and hold it to its signature; `LedgerDamaged` if they disagree."""
-    row = connection.execute(_NEWEST).one_or_none()
-    if row is None:
+    rows = _NEWEST.rows(connection, {})
+    if not rows:
         return EMPTY
+    (row,) = rows
     try:
         head = verify_head(row.note, seal.origin, seal.keys.public_keys("head"))
         frontier = Frontier.from_bytes(row.size, row.frontier)
@@ -100,5 +102,5 @@ def seal_leaves(connection: Connection, end: LogEnd, leaves: list[bytes], now_ms
     frontier = end.frontier.extended(leaves)
     head = make_head(seal.keys, seal.origin, frontier.size, frontier.root(), now_ms)
     row = {"size": head.size, "at_ms": head.at_ms, "root": head.root, "note": head.note}
-    connection.execute(_INSERT, {**row, "frontier": frontier.to_bytes()})
+    _INSERT.run(connection, {**row, "frontier": frontier.to_bytes()})
     return LogEnd(head, frontier)

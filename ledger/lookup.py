@@ -3,11 +3,11 @@
 from functools import lru_cache
 
 from ledger.entries import StoredEntry, decode
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.tables import log
 from ledger.transaction import Reading
 
-_AT = log.select().with_only_columns(log.c.entry).where(log.c.seq == param("number"))
+_AT = fixed(log.select().with_only_columns(log.c.entry).where(log.c.seq == param("number")))
 
 
 def entry_at(reading: Reading, seq: int) -> StoredEntry | None:

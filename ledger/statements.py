@@ -1,13 +1,29 @@
-"""Statements that are built once and run often.
+"""Statements that are built once, compiled once for each engine, and run often.
 
-Building a statement costs several times what running it on SQLite does (measured: 270 µs where it is built
-at each call, 70 µs where it is built once). So what stands on the path of a call is a constant of its
-module, with `param` where a value goes.
+Running a built statement through SQLAlchemy costs some 33 µs on SQLite, nine tenths of it in Python; the same
+text handed to the driver costs 4 µs. A governed call runs a dozen to two dozen statements. So what stands on
+its path is a constant of its module, made by `fixed`, with `param` where a value goes.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from sqlalchemy import BindParameter, bindparam
+import operator
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import BindParameter, Connection, Dialect, Executable, Insert, bindparam
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
+
+AnyRow: TypeAlias = Any
+"""A result row: by position, or by column name as an attribute."""
+
+Values: TypeAlias = Mapping[str, Any]
+"""What is given for the places of a statement, by name."""
+
+
+_NOT_GIVEN = object()
 
 
 def param(name: str) -> BindParameter[Any]:
@@ -15,4 +31,110 @@ def param(name: str) -> BindParameter[Any]:
 
     In an UPDATE the name must not be that of a column: those belong to what is set.
     """
-    return bindparam(name)
+    return bindparam(name, _NOT_GIVEN, NullType())
+
+
+def fixed(statement: Executable) -> Fixed:
+    """Make a statement one that is compiled once. An INSERT without values takes those that it is given."""
+    return Fixed(statement)
+
+
+class Fixed:
+    """A statement of which each engine's text is kept.
+
+    Values go to the driver, and rows come from it, as they are: only whole numbers, texts, bytes and None.
+    """
+
+    __slots__ = ("_plans", "_statement")
+
+    def __init__(self, statement: Executable) -> None:
+        """Use `fixed`."""
+        self._statement = statement
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+
+    def rows(self, connection: Connection, values: Values) -> list[AnyRow]:
+        """Run it and fetch everything."""
+        plan, cursor = self._run(connection, values)
+        return plan.rows_of(cursor)
+
+    def run(self, connection: Connection, values: Values) -> None:
+        """Run it for its effect."""
+        self._run(connection, values)
+
+    def run_many(self, connection: Connection, many: Sequence[Values]) -> None:
+        """Run it for each of several sets of values, which all name the same places."""
+        plan = self._plan(connection.dialect, many[0])
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.cursor().executemany(plan.sql, [plan.order(values) for values in many])
+        except plan.driver_error as error:
+            raise _wrapped(plan.sql, error, connection.dialect) from error
+
+    def _run(self, connection: Connection, values: Values) -> tuple[_Plan, Any]:
+        plan = self._plan(connection.dialect, values)
+        driver: Any = connection.connection.driver_connection
+        try:
+            return plan, driver.execute(plan.sql, plan.order(values))
+        except plan.driver_error as error:
+            raise _wrapped(plan.sql, error, connection.dialect) from error
+
+    def _plan(self, dialect: Dialect, values: Values) -> _Plan:
+        key = (dialect.name, *values)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _Plan(self._statement, dialect, tuple(values))
+        return plan
+
+
+class _Plan:
+    """The text of a statement for one engine, and how values get into it and rows out of it."""
+
+    __slots__ = ("_row", "driver_error", "order", "sql")
+
+    def __init__(self, statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> None:
+        columns = list(names) if isinstance(statement, Insert) else None
+        # render_postcompile spells out `IN (…)`, whose values stand in the statement itself.
+        compiled: Any = cast("Any", statement).compile(
+            dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
+        )
+        self.sql: str = str(compiled)
+        self.driver_error: type[Exception] = dialect.loaded_dbapi.Error
+        own = {
+            name: value
+            for name, value in compiled.params.items()
+            if name not in names and value is not _NOT_GIVEN
+        }
+        places: list[str] = compiled.positiontup if compiled.positional else list(compiled.params)
+        self.order: Callable[[Values], Any] = _by_place(places, own) if compiled.positional else _by_name(own)
+        self._row: Callable[[Sequence[Any]], AnyRow] | None = None
+
+    def rows_of(self, cursor: Any) -> list[AnyRow]:
+        found: list[Sequence[Any]] = cursor.fetchall()
+        if not found:
+            return found
+        row = self._row
+        if row is None:
+            named: Any = namedtuple
+            row = self._row = named("Row", [column[0] for column in cursor.description], rename=True)._make
+        return [row(values) for values in found]
+
+
+def _by_place(places: Sequence[str], own: Values) -> Callable[[Values], Sequence[Any]]:
+    """For drivers that take values in order."""
+    if own or not places:
+        return lambda values: [own[name] if name in own else values[name] for name in places]
+    if len(places) == 1:
+        only = places[0]
+        return lambda values: (values[only],)
+    return operator.itemgetter(*places)
+
+
+def _by_name(own: Values) -> Callable[[Values], Values]:
+    """For drivers that take values by name."""
+    return (lambda values: {**own, **values}) if own else (lambda values: values)
+
+
+def _wrapped(sql: str, error: Exception, dialect: Dialect) -> BaseException:
+    """The error as SQLAlchemy would have raised it, without the values: they may be anything."""
+    base: Any = dialect.loaded_dbapi.Error
+    return DBAPIError.instance(sql, None, error, base, hide_parameters=True, dialect=dialect)

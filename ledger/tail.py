@@ -7,14 +7,17 @@ from sqlalchemy import Connection, text
 from ledger.clock import rfc3339
 from ledger.entries import Entry
 from ledger.merkle import leaf_hash
+from ledger.statements import fixed
 from ledger.tables import log
 
-_INSERT_LOG = log.insert()
+_INSERT_LOG = fixed(log.insert())
 
 # An edge that an earlier entry declared stays with that entry. Both engines know this form.
-_INSERT_EDGES = text(
-    "INSERT INTO rests_on (dependent, relation, foundation, seq) "
-    "VALUES (:dependent, :relation, :foundation, :seq) ON CONFLICT DO NOTHING"
+_INSERT_EDGES = fixed(
+    text(
+        "INSERT INTO rests_on (dependent, relation, foundation, seq) "
+        "VALUES (:dependent, :relation, :foundation, :seq) ON CONFLICT DO NOTHING"
+    )
 )
 
 
@@ -58,10 +61,10 @@ class Tail:
         """Insert what was gathered."""
         if self._rows:
             rows, self._rows = self._rows, []
-            self._connection.execute(_INSERT_LOG, rows)
+            _INSERT_LOG.run_many(self._connection, rows)
         if self._edges:
             edges, self._edges = self._edges, []
-            self._connection.execute(_INSERT_EDGES, edges)
+            _INSERT_EDGES.run_many(self._connection, edges)
 
     def rewind(self, count: int) -> None:
         """Forget all but the first `count` entries; the rest must not have outlived their savepoint."""

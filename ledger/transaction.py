@@ -6,13 +6,14 @@ A function that only looks takes a `Reading` and then works in both.
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Executable, Row
+from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.exc import MultipleResultsFound
 
 from ledger.entries import Entry
+from ledger.statements import AnyRow, Fixed, Values
 from ledger.tail import Tail
 
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-"""A result row: by position, or by column name as an attribute."""
+__all__ = ["AnyRow", "Parameters", "Reading", "Transaction"]
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """Values for one execution, or for several of the same statement."""
@@ -38,13 +39,24 @@ class Reading:
         """Run a statement, once or for each element of a sequence of parameters."""
         return self.connection.execute(statement, params)
 
-    def one(self, statement: Executable, params: Parameters | None = None) -> AnyRow | None:
+    def one(self, statement: Executable | Fixed, params: Values | None = None) -> AnyRow | None:
         """The only row, or None; more than one is an error."""
-        return self.execute(statement, params).one_or_none()
+        if not isinstance(statement, Fixed):
+            return self.execute(statement, params).one_or_none()
+        rows = statement.rows(self.connection, params or {})
+        if len(rows) > 1:
+            raise MultipleResultsFound("Several rows were found where one at most was expected.")
+        return rows[0] if rows else None
 
-    def all(self, statement: Executable, params: Parameters | None = None) -> list[AnyRow]:
+    def all(self, statement: Executable | Fixed, params: Values | None = None) -> list[AnyRow]:
         """Every row."""
+        if isinstance(statement, Fixed):
+            return statement.rows(self.connection, params or {})
         return list(self.execute(statement, params).all())
+
+    def run(self, statement: Fixed, params: Values) -> None:
+        """Run a fixed statement for its effect."""
+        statement.run(self.connection, params)
 
 
 class Transaction(Reading):

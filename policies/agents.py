@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ledger.canonical import JsonObject
 from ledger.entries import Entry
 from ledger.ids import random_token
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from policies.errors import EnrolmentRefused
 from policies.principals import Agent, require_id
@@ -21,8 +21,8 @@ from policies.tables import agent_keys, agents, people
 KEY_PREFIX = "bwk"
 
 
-_BY_ID = agents.select().where(agents.c.id == param("agent"), agents.c.revoked_ms.is_(None))
-_OF_KEY = (
+_BY_ID = fixed(agents.select().where(agents.c.id == param("agent"), agents.c.revoked_ms.is_(None)))
+_OF_KEY = fixed(
     agent_keys.join(agents, agents.c.id == agent_keys.c.agent)
     .select()
     .with_only_columns(agents.c.id, agents.c.tenant, agents.c.owner)

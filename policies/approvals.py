@@ -13,7 +13,7 @@ from typing import Final
 from ledger.canonical import JsonObject, canonical
 from ledger.entries import Entry, RestsOn
 from ledger.ids import new_id
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Transaction
 from policies.agents import agent_by_id
 from policies.call import CanonicalCall, PresentedCall
@@ -59,9 +59,9 @@ MAX_OPEN_OF_AGENT: Final = 100
 _UNFINISHED: Final = ("executing", "in_doubt")
 
 
-_ASK = approval_requests.insert()
-_OF_DIGEST = approval_requests.select().where(approval_requests.c.digest == param("call"))
-_OPEN_OF_AGENT = (
+_ASK = fixed(approval_requests.insert())
+_OF_DIGEST = fixed(approval_requests.select().where(approval_requests.c.digest == param("call")))
+_OPEN_OF_AGENT = fixed(
     approval_requests.select()
     .with_only_columns(approval_requests.c.run)
     .where(
@@ -70,19 +70,21 @@ _OPEN_OF_AGENT = (
         approval_requests.c.expires_ms > param("now_ms"),
     )
 )
-_ON_TARGET = approval_requests.select().where(
-    approval_requests.c.tenant == param("of_tenant"),
-    approval_requests.c.upstream == param("at"),
-    approval_requests.c.target == param("on"),
-    approval_requests.c.state.in_(_UNFINISHED),
+_ON_TARGET = fixed(
+    approval_requests.select().where(
+        approval_requests.c.tenant == param("of_tenant"),
+        approval_requests.c.upstream == param("at"),
+        approval_requests.c.target == param("on"),
+        approval_requests.c.state.in_(_UNFINISHED),
+    )
 )
-_SPEND = (
+_SPEND = fixed(
     approval_requests.update()
     .where(approval_requests.c.id == param("request"), approval_requests.c.state == "approved")
     .values(state="executing", execution=param("by_execution"))
     .returning(approval_requests.c.id)
 )
-_SETTLE = (
+_SETTLE = fixed(
     approval_requests.update()
     .where(approval_requests.c.id == param("request"), approval_requests.c.state.in_(_UNFINISHED))
     .values(state=param("outcome"))
@@ -171,7 +173,7 @@ def settle_request(tx: Transaction, request_id: str, state: str) -> None:
     """Follow the execution that spent this request: succeeded, failed or in_doubt. What is certain stays as
     it is.
     """
-    tx.execute(_SETTLE, {"request": request_id, "outcome": state})
+    tx.run(_SETTLE, {"request": request_id, "outcome": state})
 
 
 def _still_good(asked: CanonicalCall, call: CanonicalCall, now_ms: int) -> bool:
@@ -254,7 +256,7 @@ def _create(
         "created_seq": request.created_seq,
         "expires_ms": request.expires_ms,
     }
-    tx.execute(_ASK, row)
+    tx.run(_ASK, row)
     return request
 
 

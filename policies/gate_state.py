@@ -11,6 +11,7 @@ from typing import cast
 
 from ledger.canonical import JsonObject, JsonValue, canonical, parse_strict
 from ledger.entries import WHOLE_FOLDER, Entry
+from ledger.statements import fixed
 from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
 from policies.errors import PolicyError
@@ -39,7 +40,7 @@ class GateState:
     frozen: bool
 
 
-_GATE = gate_state.select()
+_GATE = fixed(gate_state.select())
 
 NOTHING_LOADED = GateState(0, GateDigests("", "", {}), frozen=False)
 

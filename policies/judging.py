@@ -14,7 +14,7 @@ from ledger.canonical import JsonObject
 from ledger.clock import rfc3339
 from ledger.entries import Entry
 from ledger.lookup import entry_at
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading, Transaction
 from policies.call import PresentedCall
 from policies.errors import PolicyError
@@ -25,7 +25,7 @@ from policies.requests import OPEN_STATES, ApprovalRequest, find_request
 from policies.tables import approval_requests, verdicts
 from policies.verdicts import SignedVerdict, Verdict
 
-_ON_REQUEST = verdicts.select().where(verdicts.c.request == param("on")).order_by(verdicts.c.at_ms)
+_ON_REQUEST = fixed(verdicts.select().where(verdicts.c.request == param("on")).order_by(verdicts.c.at_ms))
 
 
 class JudgementRefused(PolicyError):

@@ -13,7 +13,7 @@ from typing import cast
 
 from ledger.canonical import JsonValue, canonical, parse_strict
 from ledger.entries import Entry
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading, Transaction
 from policies.enrolments import Enrolment, SignedEnrolment, sign_enrolment
 from policies.errors import EnrolmentRefused
@@ -43,10 +43,10 @@ __all__ = [
 ]
 
 
-_EVERYBODY = people.select()
-_BY_ID = people.select().where(people.c.id == param("person"), people.c.revoked_ms.is_(None))
-_KEY_IN_FORCE = person_keys.select().where(
-    person_keys.c.kid == param("key"), person_keys.c.revoked_ms.is_(None)
+_EVERYBODY = fixed(people.select())
+_BY_ID = fixed(people.select().where(people.c.id == param("person"), people.c.revoked_ms.is_(None)))
+_KEY_IN_FORCE = fixed(
+    person_keys.select().where(person_keys.c.kid == param("key"), person_keys.c.revoked_ms.is_(None))
 )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.canonical import JsonObject, JsonValue
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading
 from policies.call import CanonicalCall
 from policies.tables import approval_requests
@@ -24,10 +24,12 @@ SPENT_STATES: Final = ("executing", "succeeded", "failed", "in_doubt")
 """The states of a request that an execution has used; they follow the execution."""
 
 
-_BY_ID = approval_requests.select().where(approval_requests.c.id == param("request"))
-_BY_TOKEN = approval_requests.select().where(approval_requests.c.token_digest == param("token"))
-_OPEN = approval_requests.select().where(
-    approval_requests.c.core_key == param("core"), approval_requests.c.state.in_(OPEN_STATES)
+_BY_ID = fixed(approval_requests.select().where(approval_requests.c.id == param("request")))
+_BY_TOKEN = fixed(approval_requests.select().where(approval_requests.c.token_digest == param("token")))
+_OPEN = fixed(
+    approval_requests.select().where(
+        approval_requests.c.core_key == param("core"), approval_requests.c.state.in_(OPEN_STATES)
+    )
 )
 
 

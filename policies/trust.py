@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.lookup import entry_at
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading
 from policies.enrolments import SignedEnrolment, enrolment_from_json
 from policies.principals import Person
@@ -21,8 +21,8 @@ from policies.tables import person_keys, trust_root
 MAX_CHAIN: Final = 8
 """How many enrolments may stand between a key and the root, both included."""
 
-_ROOT = trust_root.select()
-_KEY = person_keys.select().where(person_keys.c.kid == param("key"))
+_ROOT = fixed(trust_root.select())
+_KEY = fixed(person_keys.select().where(person_keys.c.kid == param("key")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import json
 
 from ledger.canonical import JsonObject, JsonValue, canonical, digest
 from ledger.entries import Entry, RestsOn
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.envelopes import CheckedEnvelope, Envelope
 from tool_scopes.runs import Run
 from tool_scopes.tables import envelopes
 
-_KEEP = envelopes.insert()
-_OF_RUN = envelopes.select().where(envelopes.c.run == param("of_run")).order_by(envelopes.c.epoch)
+_KEEP = fixed(envelopes.insert())
+_OF_RUN = fixed(envelopes.select().where(envelopes.c.run == param("of_run")).order_by(envelopes.c.epoch))
 
 
 def keep_envelope(tx: Transaction, run: Run, checked: CheckedEnvelope) -> None:
@@ -29,7 +29,7 @@ def keep_envelope(tx: Transaction, run: Run, checked: CheckedEnvelope) -> None:
         "digest": digest("bailiwick-envelope-v1", stored),
         "at_ms": tx.now_ms,
     }
-    tx.execute(_KEEP, row)
+    tx.run(_KEEP, row)
     name = f"{run.id}/{run.step}#{run.epoch}"
     edges = tuple(RestsOn(name, "cites", cited) for cited in dict.fromkeys(checked.cited))
     body: JsonObject = {"step": run.step, "epoch": run.epoch, "envelope": stored}

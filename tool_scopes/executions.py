@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ledger.canonical import JsonObject
 from ledger.entries import Entry, RestsOn
 from ledger.ids import new_id
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from policies.approvals import settle_request
 from tool_scopes.catalogue import View
@@ -23,14 +23,16 @@ from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult
 Outcome = Literal["succeeded", "failed", "in_doubt"]
 UNFINISHED = ("executing", "in_doubt")
 
-_BEGIN = executions.insert()
-_UNFINISHED_ON = executions.select().where(
-    executions.c.tenant == param("of_tenant"),
-    executions.c.upstream == param("at"),
-    executions.c.target == param("on"),
-    executions.c.state.in_(UNFINISHED),
+_BEGIN = fixed(executions.insert())
+_UNFINISHED_ON = fixed(
+    executions.select().where(
+        executions.c.tenant == param("of_tenant"),
+        executions.c.upstream == param("at"),
+        executions.c.target == param("on"),
+        executions.c.state.in_(UNFINISHED),
+    )
 )
-_COUNTED = (
+_COUNTED = fixed(
     executions.select()
     .with_only_columns(executions.c.id)
     .where(
@@ -39,13 +41,14 @@ _COUNTED = (
         executions.c.state != "failed",
     )
 )
-_SETTLE = (
+_SETTLING = (
     executions.update()
     .where(executions.c.id == param("execution"), executions.c.state.in_(UNFINISHED))
     .values(state=param("outcome"), settled_ms=param("now_ms"))
     .returning(executions)
 )
-_LEAVE_IN_DOUBT = _SETTLE.where(executions.c.state == "executing")
+_SETTLE = fixed(_SETTLING)
+_LEAVE_IN_DOUBT = fixed(_SETTLING.where(executions.c.state == "executing"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def begin_execution(
     transaction.
     """
     lease_until_ms = tx.now_ms + lease_ms
-    tx.execute(
+    tx.run(
         _BEGIN,
         {
             "id": execution_id,

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 from context_store.provenance import OBSERVATION_PREFIX, ProvenanceId
 from ledger.canonical import canonical, text_digest
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.runs import Run
 from tool_scopes.tables import observations
 from tool_scopes.upstream.tools import UpstreamResult
 
-_STORE = observations.insert()
-_IN_RUN = observations.select().where(
-    observations.c.id == param("observation"), observations.c.run == param("of_run")
+_STORE = fixed(observations.insert())
+_IN_RUN = fixed(
+    observations.select().where(
+        observations.c.id == param("observation"), observations.c.run == param("of_run")
+    )
 )
 
 
@@ -46,7 +48,7 @@ def observation_of(execution: str, tool: str, result: UpstreamResult) -> Observa
 
 def store_observation(tx: Transaction, run: Run, observation: Observation) -> None:
     """Keep an observation with its run. The log entry that goes with it carries the digest of the text."""
-    tx.execute(
+    tx.run(
         _STORE,
         {
             "id": observation.id,

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from ledger.canonical import JsonObject
 from ledger.entries import Entry
 from ledger.ids import random_token
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.runs import Run
 from tool_scopes.tables import step_passes
 
 PREFIX = "bwp"
 
-_BY_DIGEST = step_passes.select().where(step_passes.c.digest == param("token"))
+_BY_DIGEST = fixed(step_passes.select().where(step_passes.c.digest == param("token")))
 
 
 @dataclass(frozen=True, slots=True)

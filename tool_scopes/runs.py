@@ -14,14 +14,14 @@ from typing import Any, cast
 from ledger.canonical import JsonObject, canonical, digest
 from ledger.entries import Entry
 from ledger.ids import new_id
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from tool_scopes.tables import runs, workflow_versions
 from tool_scopes.workflows import Step, Workflow
 
 OPEN_STATES = frozenset({"open", "waiting"})
 
-_BY_ID = runs.select().where(runs.c.id == param("run"))
+_BY_ID = fixed(runs.select().where(runs.c.id == param("run")))
 
 
 @dataclass(frozen=True, slots=True)
