@@ -8,18 +8,24 @@ that refuse UPDATE and DELETE.
 import os
 import sqlite3
 from abc import ABC, abstractmethod
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Literal
 from urllib.parse import quote
 
 from sqlalchemy import DDL, Connection, Engine, NullPool, Table, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ledger.errors import LedgerError, LedgerUnavailable
+from ledger.statements import as_sqlalchemy_says, driver_of, execute
 
 BUSY_MS = 5_000
 """How long a writer waits for another process's transaction before it answers `unavailable`."""
+
+_ROOM_BYTES = 4_194_304
+"""The size that a write-ahead log reaches before SQLite begins it anew (1,000 pages, its default)."""
 
 _RETRY_SECONDS = 0.005
 
@@ -41,21 +47,54 @@ class Database(ABC):
     _writing: Engine
     _reading: Engine
 
+    _begin_writing: str
+    _begin_reading: str | None
+
     def connect_writing(self) -> Connection:
-        """A connection whose `begin()` waits for every other writer and then excludes them."""
+        """A connection for write transactions."""
         return self._writing.connect()
 
     def connect_reading(self) -> Connection:
-        """A connection whose `begin()` starts a snapshot, and on which writing fails."""
+        """A connection for snapshots, on which writing fails."""
         return self._reading.connect()
 
+    @contextmanager
+    def writing(self, connection: Connection) -> Generator[None]:
+        """A write transaction: waits for every other writer, then excludes them, and commits at the end.
+
+        Like `reading` it is begun and ended on the driver: by SQLAlchemy that takes longer than in SQLite.
+        """
+        execute(connection, self._begin_writing)
+        try:
+            yield
+        except BaseException:
+            end(connection, "rollback")
+            raise
+        end(connection, "commit")
+
+    @contextmanager
+    def reading(self, connection: Connection) -> Generator[None]:
+        """A snapshot of what is committed now."""
+        if self._begin_reading is not None:
+            execute(connection, self._begin_reading)
+        try:
+            yield
+        finally:
+            end(connection, "rollback")
+
+    @contextmanager
     @abstractmethod
-    def connect_creating(self) -> Connection:
-        """Like `connect_writing`, but works before there are tables."""
+    def creating(self) -> Generator[Connection]:
+        """A write transaction on a connection of its own that works before there are tables."""
+        yield from ()
 
     @abstractmethod
     def check_in_place(self) -> None:
         """Raise `LedgerUnavailable` if open connections no longer lead to the database of this name."""
+
+    @abstractmethod
+    def make_room(self) -> None:
+        """Set aside the space that commits are written to, for a process that will commit often."""
 
 
 def open_database(url: str) -> Database:
@@ -78,6 +117,8 @@ class Sqlite(Database):
 
     # julianday() is kept as whole milliseconds inside SQLite, so rounding restores them exactly.
     now_ms = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+    _begin_writing = "BEGIN IMMEDIATE"
+    _begin_reading = "BEGIN DEFERRED"
 
     def __init__(self, path: Path) -> None:
         """Create the file if there is none."""
@@ -90,17 +131,37 @@ class Sqlite(Database):
         except sqlite3.Error as error:
             raise LedgerUnavailable(f"The ledger {self._path} cannot be opened: {error}.") from error
         self._file = self._identity()
-        self._writing = self._engine("BEGIN IMMEDIATE", _WRITE_PRAGMAS)
-        self._reading = self._engine("BEGIN DEFERRED", _READ_PRAGMAS)
+        self._writing = self._engine(_WRITE_PRAGMAS)
+        self._reading = self._engine(_READ_PRAGMAS)
 
-    def connect_creating(self) -> Connection:
+    @contextmanager
+    def creating(self) -> Generator[Connection]:
         """The same as for writing."""
-        return self.connect_writing()
+        with self.connect_writing() as connection, self.writing(connection):
+            yield connection
 
     def check_in_place(self) -> None:
         """SQLite goes on writing happily into a file that was deleted or replaced, so we look ourselves."""
         if self._identity() != self._file:
             raise LedgerUnavailable(f"The ledger {self._path} was moved or replaced; restart the server.")
+
+    def make_room(self) -> None:
+        """Let the write-ahead log grow to its full size at once: from then on commits overwrite it in place.
+
+        While a file grows, each commit to disk waits for the file system's own journal too, behind whatever
+        else the machine writes (measured: 130 µs in place; 280 µs growing alone, 400 to 8,000 beside others).
+        The log never shrinks while the database is open, and the pages filled here are used again for data.
+        """
+        try:
+            with closing(self._connect("rw")) as connection:
+                if _size_of(f"{self._path}-wal") < _ROOM_BYTES:
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("CREATE TABLE room (filling BLOB)")
+                    connection.execute("INSERT INTO room VALUES (zeroblob(?))", (_ROOM_BYTES,))
+                    connection.execute("COMMIT")
+                    connection.execute("DROP TABLE room")
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -120,19 +181,22 @@ class Sqlite(Database):
             check_same_thread=False,
         )
 
-    def _engine(self, begin: str, pragmas: tuple[str, ...]) -> Engine:
+    def _engine(self, pragmas: tuple[str, ...]) -> Engine:
         engine = create_engine("sqlite://", creator=lambda: self._connect("rw"), poolclass=NullPool)
 
         def set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
 
-        def emit_begin(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
-
         event.listen(engine, "connect", set_pragmas)
-        event.listen(engine, "begin", emit_begin)
         return engine
+
+
+def _size_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -152,6 +216,10 @@ class Postgres(Database):
     """A PostgreSQL database that several servers share."""
 
     now_ms = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    # LOCK takes no snapshot, so the transaction sees all that was committed before it got the lock: writers
+    # queue here instead of failing to serialise at COMMIT. The driver itself begins at the first statement.
+    _begin_writing = "LOCK TABLE heads IN EXCLUSIVE MODE"
+    _begin_reading = None
 
     def __init__(self, url: str) -> None:
         """Prepare the engines; nothing connects yet."""
@@ -161,20 +229,15 @@ class Postgres(Database):
         self._writing = base.execution_options(isolation_level="SERIALIZABLE")
         self._reading = base.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-        def exclude_writers(connection: Connection) -> None:
-            # LOCK takes no snapshot, so the transaction sees all that was committed before it got the lock:
-            # writers queue here instead of failing to serialise at COMMIT.
-            connection.exec_driver_sql("LOCK TABLE heads IN EXCLUSIVE MODE")
-
-        def exclude_creators(connection: Connection) -> None:
+    @contextmanager
+    def creating(self) -> Generator[Connection]:
+        """Excludes others that create tables."""
+        with self._creating.connect() as connection, connection.begin():
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226181)")
+            yield connection
 
-        event.listen(self._writing, "begin", exclude_writers)
-        event.listen(self._creating, "begin", exclude_creators)
-
-    def connect_creating(self) -> Connection:
-        """A connection whose `begin()` excludes others that create tables."""
-        return self._creating.connect()
+    def make_room(self) -> None:
+        """PostgreSQL keeps written-ahead segments of full size itself."""
 
     def check_in_place(self) -> None:
         """A connection to a server that is gone fails by itself."""
@@ -195,6 +258,18 @@ _SQLITE_FAILED = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
+
+
+def end(connection: Connection, how: Literal["commit", "rollback"]) -> None:
+    """End a transaction that was begun on the driver."""
+    if connection.in_transaction():
+        # A statement went through SQLAlchemy, which then counts itself in a transaction, too.
+        getattr(connection, how)()
+        return
+    try:
+        getattr(driver_of(connection), how)()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise as_sqlalchemy_says(connection, error) from error
 
 
 def is_unavailable(error: DBAPIError) -> bool:

@@ -64,19 +64,15 @@ class Fixed:
     def run_many(self, connection: Connection, many: Sequence[Values]) -> None:
         """Run it for each of several sets of values, which all name the same places."""
         plan = self._plan(connection.dialect, many[0])
-        driver: Any = connection.connection.driver_connection
+        many_in_order = [plan.order(values) for values in many]
         try:
-            driver.cursor().executemany(plan.sql, [plan.order(values) for values in many])
-        except plan.driver_error as error:
-            raise _wrapped(plan.sql, error, connection.dialect) from error
+            driver_of(connection).cursor().executemany(plan.sql, many_in_order)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise as_sqlalchemy_says(connection, error, plan.sql) from error
 
     def _run(self, connection: Connection, values: Values) -> tuple[_Plan, Any]:
         plan = self._plan(connection.dialect, values)
-        driver: Any = connection.connection.driver_connection
-        try:
-            return plan, driver.execute(plan.sql, plan.order(values))
-        except plan.driver_error as error:
-            raise _wrapped(plan.sql, error, connection.dialect) from error
+        return plan, execute(connection, plan.sql, plan.order(values))
 
     def _plan(self, dialect: Dialect, values: Values) -> _Plan:
         key = (dialect.name, *values)
@@ -89,7 +85,7 @@ class Fixed:
 class _Plan:
     """The text of a statement for one engine, and how values get into it and rows out of it."""
 
-    __slots__ = ("_row", "driver_error", "order", "sql")
+    __slots__ = ("_row", "order", "sql")
 
     def __init__(self, statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> None:
         columns = list(names) if isinstance(statement, Insert) else None
@@ -98,7 +94,6 @@ class _Plan:
             dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
         )
         self.sql: str = str(compiled)
-        self.driver_error: type[Exception] = dialect.loaded_dbapi.Error
         own = {
             name: value
             for name, value in compiled.params.items()
@@ -134,7 +129,22 @@ def _by_name(own: Values) -> Callable[[Values], Values]:
     return (lambda values: {**own, **values}) if own else (lambda values: values)
 
 
-def _wrapped(sql: str, error: Exception, dialect: Dialect) -> BaseException:
-    """The error as SQLAlchemy would have raised it, without the values: they may be anything."""
-    base: Any = dialect.loaded_dbapi.Error
-    return DBAPIError.instance(sql, None, error, base, hide_parameters=True, dialect=dialect)
+def execute(connection: Connection, sql: str, values: Sequence[Any] | Values = ()) -> Any:
+    """Run a text of the driver's own on it; the driver's cursor. Errors are those of SQLAlchemy."""
+    try:
+        return driver_of(connection).execute(sql, values)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise as_sqlalchemy_says(connection, error, sql) from error
+
+
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection below one of SQLAlchemy."""
+    return connection.connection.driver_connection
+
+
+def as_sqlalchemy_says(connection: Connection, error: Exception, sql: str | None = None) -> BaseException:
+    """A driver's error as SQLAlchemy would have raised it, without the values: they may be anything."""
+    dialect: Any = connection.dialect
+    return DBAPIError.instance(
+        sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+    )

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ledger.clock import Clock
-from ledger.engine import Database, is_unavailable, unavailable
+from ledger.engine import Database, end, is_unavailable, unavailable
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.log_end import (
     LogEnd,
@@ -30,6 +30,7 @@ from ledger.log_end import (
     refuse_unsigned,
     seal_leaves,
 )
+from ledger.statements import execute
 from ledger.tail import Tail
 from ledger.transaction import Transaction
 
@@ -129,27 +130,27 @@ class Writer:
         if self._connection is None:
             self._connection = self._database.connect_writing()
         connection = self._connection
-        with connection.begin() as whole:
-            clock_ms, last_entry, root = connection.exec_driver_sql(self._present_state).one()
-            end = self._end
-            if root != end.root:  # another process appended, or somebody tampered
-                refuse_other_history(connection, end)
-                end = read_end(connection, self._seal)
-            refuse_unsigned(last_entry, end)
+        with self._database.writing(connection):
+            clock_ms, last_entry, root = execute(connection, self._present_state).fetchone()
+            log_end = self._end
+            if root != log_end.root:  # another process appended, or somebody tampered
+                refuse_other_history(connection, log_end)
+                log_end = read_end(connection, self._seal)
+            refuse_unsigned(last_entry, log_end)
             if self._clock is not None:
                 clock_ms = self._clock()
-            now_ms = max(clock_ms, end.at_ms)
-            tail = Tail(connection, end.frontier.size, now_ms)
+            now_ms = max(clock_ms, log_end.at_ms)
+            tail = Tail(connection, log_end.frontier.size, now_ms)
             transaction = Transaction(connection, tail, now_ms, now_ms - clock_ms)
             for job in group:
                 _perform(job, transaction, tail, by_itself=len(group) == 1)
             if group[0].error is not None and len(group) == 1:
-                whole.rollback()
+                end(connection, "rollback")
                 return self._end
             tail.flush()
             if tail.leaves:
-                end = seal_leaves(connection, end, tail.leaves, now_ms, self._seal)
-        return end
+                log_end = seal_leaves(connection, log_end, tail.leaves, now_ms, self._seal)
+        return log_end
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -169,7 +170,7 @@ def _perform(job: Job, transaction: Transaction, tail: Tail, *, by_itself: bool)
     before = len(tail.leaves)
     try:
         if connection is not None:
-            connection.exec_driver_sql("SAVEPOINT job")
+            execute(connection, "SAVEPOINT job")
         job.value = job.work(transaction)
     except BaseException as error:
         if isinstance(error, DBAPIError) and is_unavailable(error):
@@ -177,9 +178,9 @@ def _perform(job: Job, transaction: Transaction, tail: Tail, *, by_itself: bool)
         job.error = _answerable(error)
         tail.rewind(before)
         if connection is not None:
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+            execute(connection, "ROLLBACK TO SAVEPOINT job")
     if connection is not None:
-        connection.exec_driver_sql("RELEASE SAVEPOINT job")
+        execute(connection, "RELEASE SAVEPOINT job")
 
 
 def _answerable(error: BaseException) -> BaseException:

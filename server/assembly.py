@@ -44,6 +44,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
     with ExitStack() as opened:
         ring = KeyRing.load(folder.keys_dir)
         ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
+        ledger.make_room()
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
         digests = GateDigests(
             policy=policies.digest,
