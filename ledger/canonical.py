@@ -97,7 +97,11 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=
 
 
 class _Copy:
-    """One walk over a value: checks it, copies it, and notes whether the fast encoder can spell it."""
+    """One walk over a value: checks it, copies it, and notes whether the fast encoder can spell it.
+
+    Every record and every judged call goes through here several times, so the common types are told apart by
+    identity and first; whatever is not exactly of one of them takes the long way.
+    """
 
     __slots__ = ("max_depth", "plain")
 
@@ -106,20 +110,38 @@ class _Copy:
         self.plain = True
 
     def of(self, value: object, depth: int) -> JsonValue:
-        if value is None or isinstance(value, bool):
-            return value
+        kind = type(value)
+        if kind is str:
+            text = cast("str", value)
+            return text if text.isascii() else _text(text)
+        if kind is int:
+            return self._number(cast("int", value))
+        if value is None or kind is bool:
+            return cast("bool | None", value)
+        if depth == self.max_depth and isinstance(value, list | tuple | dict):
+            raise CanonicalError(f"The JSON is nested deeper than {self.max_depth} levels; send it flatter.")
+        if isinstance(value, dict):
+            return self._object(cast("dict[object, object]", value), depth + 1)
+        if isinstance(value, list | tuple):
+            below = depth + 1
+            return [self.of(item, below) for item in cast("list[object]", value)]
         if isinstance(value, str):
             return _text(value)
         if isinstance(value, int | float):
             return self._number(value)
-        if depth == self.max_depth:
-            raise CanonicalError(f"The JSON is nested deeper than {self.max_depth} levels; send it flatter.")
-        if isinstance(value, list | tuple):
-            return [self.of(item, depth + 1) for item in cast("list[object]", value)]
-        if isinstance(value, dict):
-            items = cast("dict[object, object]", value).items()
-            return {self._key(key): self.of(item, depth + 1) for key, item in items}
-        raise CanonicalError(f"A value of type {type(value).__name__} is not JSON.")
+        raise CanonicalError(f"A value of type {kind.__name__} is not JSON.")
+
+    def _object(self, value: dict[object, object], depth: int) -> JsonObject:
+        copy: JsonObject = {}
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                key = self._unusual_key(key)  # noqa: PLW2901 - the same key, checked
+            kind = type(item)
+            if kind is str and cast("str", item).isascii():
+                copy[key] = cast("str", item)
+            else:
+                copy[key] = self.of(item, depth)
+        return copy
 
     def _number(self, value: float) -> int | float:
         # Written so that NaN, of which every comparison is false, fails it.
@@ -130,7 +152,7 @@ class _Copy:
         self.plain = False
         return float(value)
 
-    def _key(self, key: object) -> str:
+    def _unusual_key(self, key: object) -> str:
         if not isinstance(key, str):
             raise CanonicalError(f"An object's key is of type {type(key).__name__}; keys are text.")
         if not key.isascii():

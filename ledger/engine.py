@@ -62,7 +62,7 @@ class Database(ABC):
     def writing(self, connection: Connection) -> Generator[None]:
         """A write transaction: waits for every other writer, then excludes them, and commits at the end.
 
-        Like `reading` it is begun and ended on the driver: by SQLAlchemy that takes longer than in SQLite.
+        It is begun and ended on the driver: through SQLAlchemy that takes longer than SQLite needs for it.
         """
         execute(connection, self._begin_writing)
         try:
@@ -72,15 +72,10 @@ class Database(ABC):
             raise
         end(connection, "commit")
 
-    @contextmanager
-    def reading(self, connection: Connection) -> Generator[None]:
-        """A snapshot of what is committed now."""
+    def begin_reading(self, connection: Connection) -> None:
+        """Begin a snapshot of what is committed now. Whoever begins it ends it, by `end`."""
         if self._begin_reading is not None:
             execute(connection, self._begin_reading)
-        try:
-            yield
-        finally:
-            end(connection, "rollback")
 
     @contextmanager
     @abstractmethod

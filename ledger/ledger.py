@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ledger.audit import verify_stored
 from ledger.clock import Clock
-from ledger.engine import Database, is_unavailable, open_database, unavailable
+from ledger.engine import Database, end, is_unavailable, open_database, unavailable
 from ledger.entries import Entry, StoredEntry, decode
 from ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
 from ledger.export import export_log
@@ -187,8 +187,11 @@ class Ledger:
                 connection = self._idle.pop()
             except IndexError:
                 connection = self._database.connect_reading()
-            with self._database.reading(connection):
+            self._database.begin_reading(connection)
+            try:
                 yield Reading(connection)
+            finally:
+                end(connection, "rollback")
         except DBAPIError as error:
             if is_unavailable(error):
                 self._close_idle()  # they may lead to a database that is no longer there

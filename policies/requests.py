@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ledger.canonical import JsonObject, JsonValue
@@ -95,15 +96,21 @@ def _found(row: AnyRow | None) -> ApprovalRequest | None:
     return None if row is None else _request_of_row(row)
 
 
+@lru_cache(maxsize=1024)
+def _call_of(text: str) -> CanonicalCall:
+    """The stored call, remembered by its very text: whoever changes a row gets another answer."""
+    call: JsonValue = json.loads(text)
+    return CanonicalCall.from_json(call)
+
+
 def _request_of_row(row: AnyRow) -> ApprovalRequest:
-    call: JsonValue = json.loads(row.call)
     return ApprovalRequest(
         id=row.id,
         tenant=row.tenant,
         principal=row.principal,
         owner=row.owner,
         run=row.run,
-        call=CanonicalCall.from_json(call),
+        call=_call_of(row.call),
         digest=row.digest,
         summary=json.loads(row.summary),
         state=row.state,
