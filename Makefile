@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip -qq
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+# All tests run on every core, each file of them on one; a part (ARGS) runs in one process, and can be debugged there.
+IN_PARALLEL := --numprocesses auto --dist loadfile
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
@@ -17,14 +19,14 @@ demo: install ## See one governed run, from trigger to executed write
 	@$(BIN)/bailiwick demo $(ARGS)
 
 test: install-dev ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),$(IN_PARALLEL))
 
 check: install-dev ## Format, lint, types, layering, then the tests with branch coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term-missing:skip-covered
 
 bench: install-dev ## Measure against the peers; NAMES="governed_call" JSON=rows.json
 	@$(BIN)/python -m benchmarks $(or $(NAMES),governed_call) $(if $(JSON),--json $(JSON))

@@ -70,7 +70,6 @@ ABSENCE: dict[str, Callable[[], str | None]] = {
 PART_OF_FIXTURE = {"shared_data": "shared_data", "postgres_url": "postgres", "filesystem_server": "npx"}
 
 _found_absent: dict[str, str | None] = {}
-_unshown: defaultdict[str, list[str]] = defaultdict(list)
 
 
 def absence(part: str) -> str | None:
@@ -94,18 +93,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for part in ABSENCE:
         if item.get_closest_marker(part) is None or (reason := absence(part)) is None:
             continue
-        _unshown[part].append(item.nodeid)
         if part in required:
             pytest.fail(f"`{part}` is required here, but {reason}", pytrace=False)
         pytest.skip(f"{part}: {reason}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which optional parts were absent, and which tests said so."""
-    if not _unshown:
+    """Say which optional parts were absent, and which tests said so, whatever process ran them."""
+    unshown: defaultdict[str, list[str]] = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", []):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        part = why.removeprefix("Skipped: ").partition(":")[0]
+        if part in ABSENCE:
+            unshown[part].append(report.nodeid)
+    if not unshown:
         return
     terminalreporter.section("optional parts that were absent")
-    for part, tests in _unshown.items():
+    for part, tests in unshown.items():
         terminalreporter.line(f"{part}: {absence(part)}; not shown by this run:")
         for name in tests:
             terminalreporter.line(f"  {name}")

@@ -1,6 +1,7 @@
 """Ids, tokens and times as text."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -50,8 +51,9 @@ def test_ids_sort_by_time_and_are_unique() -> None:
     assert len({new_id("run", 5) for _ in range(1000)}) == 1000
 
 
-@pytest.mark.parametrize("made", [new_id("run", 1_795_391_100_123), random_token("run")])
-def test_ids_and_tokens_are_a_prefix_and_26_unambiguous_characters(made: str) -> None:
+@pytest.mark.parametrize("make", [lambda: new_id("run", 1_795_391_100_123), lambda: random_token("run")])
+def test_ids_and_tokens_are_a_prefix_and_26_unambiguous_characters(make: Callable[[], str]) -> None:
+    made = make()
     assert re.fullmatch(rf"run_[{ALPHABET}]{{26}}", made)
     assert is_id("run", made)
     assert set("ilou").isdisjoint(ALPHABET)
