@@ -101,7 +101,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which optional parts were absent, and which tests said so, whatever process ran them."""
     unshown: defaultdict[str, list[str]] = defaultdict(list)
-    for report in terminalreporter.stats.get("skipped", []):
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    for report in skipped:
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
         part = why.removeprefix("Skipped: ").partition(":")[0]
         if part in ABSENCE:
