@@ -86,14 +86,15 @@ class PolicySet:
     @classmethod
     def from_files(cls, files: PolicyFiles, *, place: str) -> Self:
         """The set that these files are; `place` says in messages where they lie. Raises as `load` does."""
-        made = cls._parsed(files, place)
+        made = cls.parse(files, place=place)
         broken = first_broken(made)
         if broken is not None:
             raise InvariantBroken(f"The policies in {place} cannot be used: {broken}")
         return made
 
     @classmethod
-    def _parsed(cls, files: PolicyFiles, place: str) -> Self:
+    def parse(cls, files: PolicyFiles, *, place: str) -> Self:
+        """The set that these files are, whatever it allows: to be looked at, never to be judged with."""
         for name in files:
             if not is_policy_file(name):
                 raise PolicySetRefused(f"{name[:128]!r} is no name of a policy file: use NAME.cedar.")

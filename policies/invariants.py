@@ -22,6 +22,7 @@ Parts = Mapping[str, FactValue | None]
 HARMLESS: Final = ("read", "lookup", "simulate")
 _KINDS: Final = ("read", "classify", "plan", "draft", "execute")
 _NEW: Final = ("somebody", "another")  # texts that no policy knows
+_TYPES: Final = ("Agent", "Person", *sorted({shape.resource for shape in SHAPES.values()}))
 _MOST_EXAMPLES: Final = 10_000
 _ROLES: Final = tuple(
     roles for count in (3, 2, 1, 0) for roles in combinations(("admin", "curator", "reviewer"), count)
@@ -82,7 +83,10 @@ def broken_invariants(policies: Provable) -> Iterator[str]:
     """Every invariant that the set does not keep, each as a sentence with a counter-example."""
 
     def texts(attribute: str) -> tuple[str, ...]:
-        return (*_NEW, *sorted(policies.texts_about(attribute) - set(_NEW)))
+        known = policies.texts_about(attribute)
+        if attribute == "id":
+            known |= {name for kind in _TYPES for name in policies.entities_named(kind)}
+        return (*_NEW, *sorted(known - set(_NEW)))
 
     for invariant in INVARIANTS:
         cases = (case for question in invariant.questions(texts) for case in _undecided(policies, question))
@@ -97,13 +101,24 @@ def _undecided(policies: Provable, question: OpenQuestion) -> Iterator[tuple[Ope
     is not denied for certain.
     """
     (who, _, said), (what, _, about) = question.principal, question.resource
-    names = ["somebody", *sorted(policies.entities_named(who))]
-    things = ["something", *sorted(policies.entities_named(what))]
-    for name, thing in product(names, things):
-        asked = replace(question, principal=(who, name, said), resource=(what, thing, about))
+    for own, its in product(_each(policies, who, said), _each(policies, what, about)):
+        asked = replace(question, principal=(who, *own), resource=(what, *its))
         left = policies.undecided(asked)
         if left:
             yield asked, left
+
+
+def _each(policies: Provable, kind: str, attributes: Parts) -> Iterator[tuple[str, Parts]]:
+    """The entity with these attributes: the one that is said, else one that nobody knows and all that are
+    named.
+    """
+    said = attributes["id"]
+    if said is not None:
+        yield str(said), attributes
+        return
+    yield "something", attributes
+    for name in sorted(policies.entities_named(kind)):
+        yield name, {**attributes, "id": name}
 
 
 def _allowed(policies: Provable, question: OpenQuestion, left_open_by: tuple[str, ...]) -> str | None:
@@ -150,9 +165,9 @@ def examples(question: OpenQuestion, texts_about: Callable[[str], frozenset[str]
     def choices(attribute: str, value: FactValue | None, own: str) -> tuple[FactValue, ...]:
         known = tuple(sorted(texts_about(attribute)))
         usual: dict[str, tuple[FactValue, ...]] = {
-            "id": (own,),
+            "id": (own, *known),
             "tenant": ("acme", *known),
-            "run_owner": (name, "another", *known),
+            "run_owner": (name, "another", *known, *sorted(texts_about("id"))),
             "effect": ("write", *HARMLESS, *known, "another"),
             "step_kind": ("execute", *_KINDS[:-1], *known, "another"),
             "people": (2, 1, 0),
@@ -160,7 +175,6 @@ def examples(question: OpenQuestion, texts_about: Callable[[str], frozenset[str]
             "roles": _ROLES,
             "owner": ("another", name, *known),
         }
-        # An id is whose it is; elsewhere the texts that are known come once each.
         chosen = usual.get(attribute, (True, False)) if value is None else (value,)
         return tuple(dict.fromkeys(chosen))
 

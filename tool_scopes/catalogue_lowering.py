@@ -38,16 +38,17 @@ def lowerings(before: str | None, after: str) -> tuple[str, ...]:
         if old["upstreams"].get(name, reach) != reach
     ]
     views = sorted(new["views"].items())
-    return (*moved, *(why for name, view in views if (why := _lowered(name, view, old["views"].values()))))
+    return (*moved, *(why for name, view in views if (why := _lowered(name, view, old["views"]))))
 
 
-def _lowered(name: str, view: Mapping[str, Any], before: Any) -> str | None:
-    same_tool = [old for old in before if all(old[key] == view[key] for key in ("upstream", "tool"))]
+def _lowered(name: str, view: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+    same_tool = [old for old in before.values() if all(old[key] == view[key] for key in ("upstream", "tool"))]
     if view["effect"] != "write":
         known = any(all(old[key] == view[key] for key in ("effect", "fixed", "bound")) for old in same_tool)
         return None if known else f"{name} is a {view['effect']}, and no longer a write"
-    written = [old for old in same_tool if old["effect"] == "write"]
-    if written and all(old["sensitive"] for old in written) and not view["sensitive"]:
+    # By its own name, or because the tool had no view that is not sensitive.
+    was = [before[name]] if name in before else [old for old in same_tool if old["effect"] == "write"]
+    if was and all(old["sensitive"] for old in was) and not view["sensitive"]:
         return f"{name} is no longer sensitive"
     return None
 

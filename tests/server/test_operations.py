@@ -29,8 +29,9 @@ from tests.server.office import Office
 def desk(office: Office) -> Generator[OperationDesk]:
     folder, settings = office.folder, load_settings(office.folder)
     ring = KeyRing.load(folder.keys_dir)
+    policies = PoliciesInForce(PolicySet.load(folder.policy_dir))
     with open_ledger(folder, ring) as ledger:
-        yield OperationDesk(folder, settings, ledger, ring, PoliciesInForce(PolicySet.load(folder.policy_dir)))
+        yield OperationDesk(folder, settings, ledger, ring, policies)
 
 
 def key_of(office: Office, person: str) -> PersonalKey:
