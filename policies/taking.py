@@ -23,7 +23,7 @@ from policies.gate_contents import (
     kept_policies,
     kept_tools,
 )
-from policies.gate_state import GateDigests, GateState, load_gate, read_gate
+from policies.gate_state import GateDigests, GateState, load_gate, load_policy, read_gate
 from policies.people import is_single_handed
 
 Lowerings = Callable[[str | None, str], tuple[str, ...]]
@@ -44,10 +44,19 @@ class Files:
 
 
 def policies_in_force(reading: Reading) -> PolicySet | None:
-    """The set that the gate goes by, from the ledger; None when nothing was loaded yet."""
+    """The set that the gate goes by, from the ledger; None when nothing was loaded yet.
+
+    It was held to every invariant when it came into force, and a server is again at its start.
+    """
     gate = read_gate(reading)
     files = kept_policies(reading, gate)
-    return None if files is None else PolicySet.from_files(files, place="the ledger")
+    return None if files is None else PolicySet.parse(files, place="the ledger")
+
+
+def take_policies(tx: Transaction, policies: PolicySet, *, lowers: tuple[str, ...], by: str) -> None:
+    """Put another policy set in force, and leave all else as it is."""
+    load_policy(tx, policies.digest, by, lowers=lowers)
+    keep_policies(tx, policies.files)
 
 
 def why_not_taken(reading: Reading, found: PolicySet, now: PolicySet | None) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ def policies_to_start_with(folder: DataFolder, ledger: Ledger) -> PolicySet:
         now = ledger.read(policies_in_force)
         if now is None:
             raise
+        now = PolicySet.from_files(now.files, place="the ledger")
         logger.warning("the policies in force go on, because those in the folder do not load: %s", refused)
         return now
     why = ledger.read(lambda reading: why_not_taken(reading, found, now))

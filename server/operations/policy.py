@@ -7,15 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from ledger.canonical import JsonObject, JsonValue
-from ledger.transaction import Transaction
 from policies.agents import agent_by_id
 from policies.cedar import PolicySet
 from policies.decisions import SHAPES, FactType, FactValue, Question, Resource
 from policies.explaining import explain
-from policies.gate_contents import keep_policies
-from policies.gate_state import load_policy
 from policies.people import person_by_id
 from policies.principals import Agent, Person, Principal
+from policies.taking import take_policies
 from server.data_folder import write_private
 from server.errors import BadInput, RuleRefused
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
@@ -55,11 +53,7 @@ def _load(desk: OperationDesk, person: Person, given: LoadPolicies) -> JsonObjec
     policies = _checked(desk, given)
     lowers = policies.looser_than(desk.policies.now)
 
-    def load(tx: Transaction) -> None:
-        load_policy(tx, policies.digest, person.id, lowers=lowers)
-        keep_policies(tx, policies.files)
-
-    desk.ledger.transact_now(load)
+    desk.ledger.transact_now(lambda tx: take_policies(tx, policies, lowers=lowers, by=person.id))
     desk.policies.replace(policies)
     _write_down(desk, policies)
     return {"digest": policies.digest, "policies": list[JsonValue](policies.ids)}
