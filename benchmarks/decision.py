@@ -6,6 +6,9 @@ parsed before, which is all that Cedar itself takes. Every answer is compared, s
 wrong.
 """
 
+# pyright: reportUnknownMemberType=false
+# (cedarpy's signatures say plain `dict`.)
+
 from __future__ import annotations
 
 import json
@@ -105,7 +108,7 @@ def _asking(policies: Any, schema: Any) -> Callable[[Question], bool]:
         assert isinstance(who, Agent)
         uid, rid = {"type": "Agent", "id": who.id}, {"type": what.kind, "id": what.id}
         own = {"id": who.id, "tenant": who.tenant, "owner": who.owner, "labels": sorted(who.labels)}
-        entities = [
+        entities: list[dict[str, Any]] = [
             {"uid": uid, "attrs": own, "parents": []},
             {"uid": rid, "attrs": {"id": what.id, "tenant": what.tenant}, "parents": []},
         ]
