@@ -5,7 +5,7 @@ trips over a missing attribute or an overflow lets the request through. Hence:
 
 * a set is refused unless every policy in it passes the schema, carries an `@id` of its own, and the set keeps
   every invariant;
-* a question brings its two entities and all its facts along, and is itself checked against the schema;
+* a question brings its two entities and all its facts along, and is itself held to its action's shape;
 * anything but a clean Allow is a denial: NoDecision, and Allow with any error, too.
 """
 
@@ -23,9 +23,9 @@ from typing import Final, Self, cast
 
 import cedarpy
 
-from policies.decisions import SHAPES, Decision, FactValue, Question, Resource
+from policies.decisions import SHAPES, Decision, FactValue, Question, Resource, misfit
 from policies.errors import InvariantBroken, PolicySetRefused
-from policies.invariants import OpenQuestion, first_broken
+from policies.invariants import OpenQuestion, broken_invariants
 from policies.policy_files import (
     DEFAULT_FOLDER,
     MAX_FILE_BYTES,
@@ -60,11 +60,10 @@ class PolicySet:
     same answers.
     """
 
-    def __init__(self, files: PolicyFiles, schema: cedarpy.Schema, statements: tuple[Statement, ...]) -> None:
+    def __init__(self, files: PolicyFiles, statements: tuple[Statement, ...]) -> None:
         self.files = dict(files)
         self.digest = policy_digest(files)
         self.ids = tuple(one.id for one in statements)
-        self._schema = schema
         self._statements = statements
         # A policy that cannot apply to an action has no part in its questions: half the time of each.
         self._of_action = {
@@ -87,7 +86,7 @@ class PolicySet:
     def from_files(cls, files: PolicyFiles, *, place: str) -> Self:
         """The set that these files are; `place` says in messages where they lie. Raises as `load` does."""
         made = cls.parse(files, place=place)
-        broken = first_broken(made)
+        broken = next(broken_invariants(made), None)
         if broken is not None:
             raise InvariantBroken(f"The policies in {place} cannot be used: {broken}")
         return made
@@ -120,12 +119,15 @@ class PolicySet:
                         f"{path} uses the @id {statement.id!r}, also in {where[statement.id]}: rename one."
                     )
                 found[statement.id], where[statement.id] = statement, path
-        return cls(files, schema, tuple(found.values()))
+        return cls(files, tuple(found.values()))
 
     def decide(self, question: Question) -> Decision:
         """The answer to `question`. Never raises: whatever goes wrong is a denial that says what went
         wrong.
         """
+        wrong = misfit(question)
+        if wrong is not None:
+            return Decision(False, (), f"the question does not fit: {wrong}")
         principal = ("Agent" if isinstance(question.principal, Agent) else "Person", question.principal.id)
         resource = (question.resource.kind, question.resource.id)
         entities = _entities(principal, question.principal, resource, question.resource)
@@ -191,11 +193,11 @@ class PolicySet:
             "context": context,
         }
         try:
-            # The request is checked against the schema. The entities are not: `_entities` writes them.
-            known = cedarpy.Entities.from_json_str(entities)
-            answer = cedarpy.is_authorized(request, self._of_action[action], known, self._schema)
-        except (ValueError, TypeError, KeyError) as error:
-            return Decision(False, (), f"the question does not fit the schema: {one_line(error)}")
+            # The schema held the policies when they were loaded; `misfit` holds the question, and a fifth
+            # faster than Cedar does.
+            answer = cedarpy.is_authorized(request, self._of_action[action], entities)
+        except (ValueError, TypeError) as error:
+            return Decision(False, (), f"the question cannot be read: {one_line(error)}")
         diagnostics = answer.diagnostics
         determining = tuple(sorted(diagnostics.reasons))
         if diagnostics.errors:

@@ -6,7 +6,7 @@ same to Cedar. A step's facts (scope, effect, labels) belong to the question, ne
 somebody would have to keep current.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
@@ -91,6 +91,34 @@ class Question:
     action: Action
     resource: Resource
     facts: Facts = ()
+
+
+def misfit(question: Question) -> str | None:
+    """Why a question is none that its action has; None when it fits. To Cedar `1` is no `true`, so neither
+    here.
+    """
+    shape = SHAPES.get(question.action)
+    if shape is None:
+        return f"there is no action {question.action}"
+    if type(question.principal).__name__ not in shape.principals or question.resource.kind != shape.resource:
+        return f"{question.action} is not asked of that principal or about that kind of thing"
+    if len(question.facts) != len(shape.facts):
+        return f"{question.action} takes the facts {', '.join(shape.facts) or '(none)'}, each once"
+    for name, value in question.facts:
+        kind = shape.facts.get(name)
+        if kind is None or not _IS[kind](value):
+            return f"{name} is no fact of {question.action}, or no {kind}"
+    return None
+
+
+_IS: Final[Mapping[FactType, Callable[[FactValue], bool]]] = MappingProxyType(
+    {
+        "yes or no": lambda value: type(value) is bool,
+        "number": lambda value: type(value) is int,
+        "text": lambda value: type(value) is str,
+        "texts": lambda value: type(value) is tuple and all(type(text) is str for text in value),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,13 +72,6 @@ class Invariant:
     questions: Callable[[Texts], Iterable[OpenQuestion]]
 
 
-def first_broken(policies: Provable) -> str | None:
-    """The first invariant that the set does not keep, as a sentence with a counter-example; None if it keeps
-    all.
-    """
-    return next(broken_invariants(policies), None)
-
-
 def broken_invariants(policies: Provable) -> Iterator[str]:
     """Every invariant that the set does not keep, each as a sentence with a counter-example."""
 
@@ -175,8 +168,7 @@ def examples(question: OpenQuestion, texts_about: Callable[[str], frozenset[str]
             "roles": _ROLES,
             "owner": ("another", name, *known),
         }
-        chosen = usual.get(attribute, (True, False)) if value is None else (value,)
-        return tuple(dict.fromkeys(chosen))
+        return tuple(dict.fromkeys(usual.get(attribute, (True, False)))) if value is None else (value,)
 
     parts = [
         [(attribute, choice) for choice in choices(attribute, value, own)]

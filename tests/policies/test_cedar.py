@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,7 @@ from policies.principals import Agent, Person
 
 CLERK = Agent("clerk", "acme", "owen", frozenset({"hr"}))
 SHIPPED = PolicySet.load(DEFAULT_FOLDER)
+SCHEMA = (DEFAULT_FOLDER / cedar.SCHEMA_FILE).read_text()
 
 
 def person(*roles: str, tenant: str = "acme") -> Person:
@@ -169,6 +171,12 @@ DOUBTS: dict[str, Question] = {
     "case_48: an integer that overflows": put(tool(), "sensitive", 2**63),
     "case_80: an agent asks to curate": Question(CLERK, "curate", Resource("Source", "p", "acme")),
     "case_92: an agent asks to judge": Question(CLERK, "judge_approval", Resource("Request", "r", "acme")),
+    "a fact twice": replace(tool(), facts=(*tool().facts[1:], tool().facts[1])),
+    "a number that is a text": put(tool(), "people", "2"),
+    "a label that is no text": put(
+        read_evidence(CLERK, "run_1", "acme", run_owner="clerk", labels=()), "labels", (1,)
+    ),
+    "an action that there is not": replace(tool(), action="fly"),  # pyright: ignore[reportArgumentType]
     "an action on the wrong kind of thing": replace(tool(), resource=Resource("Source", "p", "acme")),
     "a name that is half a character": replace(tool(), resource=Resource("Tool", "\ud800", "acme")),
     "an id that tries to be code": replace(tool(), resource=Resource("Nothing", '"; permit(x)', "acme")),  # pyright: ignore[reportArgumentType]
@@ -287,16 +295,24 @@ def test_every_shipped_policy_has_a_name_of_its_own() -> None:
 
 
 def test_the_schema_and_the_shapes_say_the_same() -> None:
-    """A question about each action, made of what its shape names, is one that the schema knows."""
-    values: dict[str, Any] = {"text": "x", "texts": ("x",), "number": 1, "yes or no": True}
+    """Policies are held to the schema, questions to their shapes: a policy may use what a shape names, and
+    nothing else.
+    """
+    using = {"text": 'context.{0} == "x"', "texts": 'context.{0}.contains("x")', "yes or no": "context.{0}"}
+    using["number"] = "context.{0} > 1"
     for action, shape in SHAPES.items():
-        facts = tuple(sorted((name, values[kind]) for name, kind in shape.facts.items()))
         for who in shape.principals:
-            asking = CLERK if who == "Agent" else person("reviewer")
-            whole = Question(asking, action, Resource(shape.resource, "x", "acme"), facts)
-            assert "fit the schema" not in SHIPPED.decide(whole).reason
-            for left_out, _ in facts:
-                assert "have an attribute" in SHIPPED.decide(drop(whole, left_out)).reason
+            scope = f'principal is {who}, action == Action::"{action}", resource is {shape.resource}'
+            for name, kind in shape.facts.items():
+                used = f'@id("own") forbid ({scope}) when {{ {using[kind].format(name)} }};'
+                assert PolicySet.parse({cedar.SCHEMA_FILE: SCHEMA, "own.cedar": used}, place="here")
+            unknown = f'@id("own") forbid ({scope}) when {{ context.something }};'
+            with pytest.raises(PolicySetRefused):
+                PolicySet.parse({cedar.SCHEMA_FILE: SCHEMA, "own.cedar": unknown}, place="here")
+    actions = set(re.findall(r"^action (\w+) ", SCHEMA, re.MULTILINE))
+    assert actions == SHAPES.keys()
+    declared = set(re.findall(r"(\w+): (?:String|Bool|Long|Set<String>)", SCHEMA.partition("action ")[2]))
+    assert declared == {name for shape in SHAPES.values() for name in shape.facts}
 
 
 CONDITIONS = st.sampled_from(
@@ -327,7 +343,6 @@ QUESTIONS = st.builds(
     people=st.integers(0, 3),
     tenant=st.sampled_from(["acme", "globex"]),
 )
-SCHEMA = (DEFAULT_FOLDER / cedar.SCHEMA_FILE).read_text()
 STATEMENTS = st.lists(
     st.tuples(st.sampled_from(["permit", "forbid"]), CONDITIONS), min_size=1, max_size=5, unique=True
 )
