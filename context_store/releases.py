@@ -22,6 +22,7 @@ from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
 from ledger.ledger import Ledger
 from ledger.transaction import AnyRow, Reading, Transaction
+from policies.gate_state import note_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,7 @@ def _move_head(tx: Transaction, change: _Change, retired: tuple[str, ...]) -> Re
         tx.execute(release_head.insert().values(tenant=tenant, number=1))
     else:
         tx.execute(release_head.update().where(release_head.c.tenant == tenant).values(number=number))
+    note_release(tx, tenant, number)
     tx.append(Entry("release.published", tenant, change.as_json(), principal=change.by))
     for version in change.added:
         _set_status(tx, change, version, status="published", published_in=number)

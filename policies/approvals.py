@@ -19,7 +19,7 @@ from policies.agents import agent_by_id
 from policies.call import CanonicalCall, PresentedCall
 from policies.codes import Denial
 from policies.errors import PolicyError
-from policies.gate_state import gate_denial, read_gate
+from policies.gate_state import freeze_denial, gate_denial, read_gate
 from policies.judging import JudgementRefused, gather_facts, record_verdict, verdicts_on
 from policies.operations import CLOCK_TOLERANCE_MS
 from policies.redemption import judge
@@ -149,8 +149,9 @@ def redeem(
     if current is None:
         return Denial("approval_required", reason="the request is gone")
     gate = read_gate(tx)
-    if gate.frozen:
-        return Denial("frozen", reason="everything is frozen")
+    frozen = freeze_denial(gate, presented.principal)
+    if frozen is not None:
+        return frozen
     if agent_by_id(tx, presented.principal) is None:
         return Denial("policy_denied", reason=f"{presented.principal} was revoked")
     facts = gather_facts(tx, current, presented, changed, busy or _unfinished_on(tx, presented))

@@ -6,8 +6,10 @@ same to Cedar. A step's facts (scope, effect, labels) belong to the question, ne
 somebody would have to keep current.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
 
 from policies.principals import Agent, Person, Principal
 
@@ -26,6 +28,48 @@ FactValue = bool | int | str | tuple[str, ...]
 """Texts in a tuple are a set to Cedar. There are no fractions: Cedar has none."""
 
 Facts = tuple[tuple[str, FactValue], ...]
+
+
+PrincipalType = Literal["Agent", "Person"]
+FactType = Literal["yes or no", "number", "text", "texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a question about one action is made of: who asks, about what kind of thing, with which facts."""
+
+    principals: tuple[PrincipalType, ...]
+    resource: ResourceKind
+    facts: Mapping[str, FactType] = field(default_factory=dict[str, FactType])
+
+
+SHAPES: Final[Mapping[Action, Shape]] = MappingProxyType(
+    {
+        "open_run": Shape(("Agent",), "Workflow"),
+        "read_evidence": Shape(("Agent",), "Run", {"run_owner": "text", "labels": "texts"}),
+        "use_tool": Shape(
+            ("Agent",),
+            "Tool",
+            {
+                "run_owner": "text",
+                "in_scope": "yes or no",
+                "step_kind": "text",
+                "effect": "text",
+                "sensitive": "yes or no",
+                "approved": "yes or no",
+                "people": "number",
+            },
+        ),
+        "submit_step": Shape(("Agent",), "Run", {"run_owner": "text"}),
+        "propose_source": Shape(("Agent", "Person"), "Source"),
+        "judge_approval": Shape(
+            ("Person",), "Request", {"owns_agent": "yes or no", "four_eyes": "yes or no"}
+        ),
+        "curate": Shape(("Person",), "Source"),
+        "administer": Shape(("Person",), "Installation"),
+    }
+)
+"""Every action, as the schema declares it; a test holds the two together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +93,34 @@ class Question:
     facts: Facts = ()
 
 
+def misfit(question: Question) -> str | None:
+    """Why a question is none that its action has; None when it fits. To Cedar `1` is no `true`, so neither
+    here.
+    """
+    shape = SHAPES.get(question.action)
+    if shape is None:
+        return f"there is no action {question.action}"
+    if type(question.principal).__name__ not in shape.principals or question.resource.kind != shape.resource:
+        return f"{question.action} is not asked of that principal or about that kind of thing"
+    if len(question.facts) != len(shape.facts):
+        return f"{question.action} takes the facts {', '.join(shape.facts) or '(none)'}, each once"
+    for name, value in question.facts:
+        kind = shape.facts.get(name)
+        if kind is None or not _IS[kind](value):
+            return f"{name} is no fact of {question.action}, or no {kind}"
+    return None
+
+
+_IS: Final[Mapping[FactType, Callable[[FactValue], bool]]] = MappingProxyType(
+    {
+        "yes or no": lambda value: type(value) is bool,
+        "number": lambda value: type(value) is int,
+        "text": lambda value: type(value) is str,
+        "texts": lambda value: type(value) is tuple and all(type(text) is str for text in value),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer. `policies` are the ids of the policies that determined it; `reason` is for the ledger,
@@ -69,7 +141,7 @@ def read_evidence(
     agent: Agent, run: str, tenant: str, *, run_owner: str, labels: tuple[str, ...]
 ) -> Question:
     """May the agent read evidence for its step? `run_owner` is the agent that holds the run; `labels` are
-    those the step asks for.
+    those that it would be read with.
     """
     return Question(
         agent,
@@ -90,12 +162,13 @@ def use_tool(
     effect: str,
     sensitive: bool,
     approved: bool,
+    people: int = 0,
 ) -> Question:
     """May the agent use this tool view in the tenant's run that `run_owner` holds?
 
     `in_scope` says that the current step holds the tool. `approved` is the caller's promise that it redeems
-    an approval of this very call before any effect; a write without that promise is forbidden. Reads pass
-    False.
+    an approval of this very call before any effect, and `people` by how many people it will have been
+    approved; a write without that promise is forbidden. Reads pass False and 0.
     """
     return Question(
         agent,
@@ -105,6 +178,7 @@ def use_tool(
             ("approved", approved),
             ("effect", effect),
             ("in_scope", in_scope),
+            ("people", people),
             ("run_owner", run_owner),
             ("sensitive", sensitive),
             ("step_kind", step_kind),

@@ -14,6 +14,10 @@ class PolicySetRefused(PolicyError):
     """A folder of Cedar policies does not load; the set that is running stays."""
 
 
+class InvariantBroken(PolicySetRefused):
+    """A policy set is right by itself, but allows what no set may allow."""
+
+
 class KeyFileRefused(PolicyError):
     """A personal key file is missing, damaged, readable by others, or in the wrong place."""
 

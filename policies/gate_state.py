@@ -1,15 +1,20 @@
-"""The gate's own state: which files are in force, and whether everything is frozen.
+"""The gate's own state: one generation that names everything the gate goes by.
 
-The files are named by their digests in one row of the ledger. A server that loaded other files than these
-must not judge with them; it answers `unavailable`. So N servers change over together, and a file edited
-under a running server changes nothing.
+It holds the digests of the policy set, the catalogue, its tools as they were accepted and the workflows; a
+digest that moves with every change of people and agents; each tenant's newest release; and what is frozen.
+It is one row, read with one statement on every call. A server that loaded other files than these must not
+judge with them; it answers `unavailable`. So N servers change over together, and a file edited under a
+running server changes nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from __future__ import annotations
 
-from ledger.canonical import JsonObject, JsonValue, canonical, parse_strict
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, cast
+
+from ledger.canonical import JsonObject, JsonValue, canonical, text_digest
 from ledger.entries import WHOLE_FOLDER, Entry
 from ledger.statements import fixed
 from ledger.transaction import Reading, Transaction
@@ -17,80 +22,183 @@ from policies.codes import Denial
 from policies.errors import PolicyError
 from policies.tables import gate_state
 
+EVERYTHING: Final = "everything"
+"""What a freeze of the whole folder stops; else it is `agent:ID` or `tool:NAME`."""
+
 
 @dataclass(frozen=True, slots=True)
 class GateDigests:
-    """The digests of what a server loaded: the policy set, the catalogue, and each workflow by name."""
+    """The digests of what a server loaded: the policy set, the catalogue, each workflow by name, and the
+    catalogue's tools (what each is, how it is reached, and the fingerprint that was accepted).
+    """
 
     policy: str
     catalogue: str
     workflows: Mapping[str, str]
+    tools: str = ""
 
     def as_json(self) -> JsonObject:
         """The form for the log."""
-        return {"policy": self.policy, "catalogue": self.catalogue, "workflows": dict(self.workflows)}
+        return {
+            "policy": self.policy,
+            "catalogue": self.catalogue,
+            "workflows": dict(self.workflows),
+            "tools": self.tools,
+        }
+
+    @property
+    def all_workflows(self) -> str:
+        """One digest over all workflows."""
+        lines = [f"{name} {digest}" for name, digest in sorted(self.workflows.items())]
+        return text_digest("\n".join(["bailiwick-workflows-v1", *lines]))
 
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """What is in force. `generation` rises with every change of it; 0 says that nothing was ever loaded."""
+    """What is in force. `generation` rises with every change of it; 0 says that there is no gate yet, an
+    empty `policy` that nothing was ever loaded.
 
-    generation: int
-    digests: GateDigests
-    frozen: bool
+    `frozen` says what stands still and why: `everything`, `agent:ID` or `tool:NAME`. `releases` is the
+    newest release of each tenant.
+    """
+
+    generation: int = 0
+    policy: str = ""
+    catalogue: str = ""
+    tools: str = ""
+    workflows: str = ""
+    people: str = ""
+    releases: Mapping[str, int] = field(default_factory=dict[str, int])
+    frozen: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def as_json(self) -> JsonObject:
+        """The form for listings."""
+        return {
+            "generation": self.generation,
+            "policy": self.policy,
+            "catalogue": self.catalogue,
+            "tools": self.tools,
+            "workflows": self.workflows,
+            "people": self.people,
+            "releases": dict(self.releases),
+            "frozen": dict(self.frozen),
+        }
 
 
 _GATE = fixed(gate_state.select())
-
-NOTHING_LOADED = GateState(0, GateDigests("", "", {}), frozen=False)
+_NONE: Final = "{}"
 
 
 def read_gate(reading: Reading) -> GateState:
     """The gate's state now."""
     row = reading.one(_GATE)
     if row is None:
-        return NOTHING_LOADED
-    workflows = cast("dict[str, str]", parse_strict(row.workflows, max_bytes=len(row.workflows) * 4))
-    return GateState(row.generation, GateDigests(row.policy, row.catalogue, workflows), bool(row.frozen))
+        return GateState()
+    return GateState(
+        row.generation,
+        row.policy,
+        row.catalogue,
+        row.tools,
+        row.workflows,
+        row.people,
+        cast("dict[str, int]", _mapping(row.releases)),
+        cast("dict[str, str]", _mapping(row.frozen)),
+    )
 
 
-def load_gate(tx: Transaction, digests: GateDigests, by: str) -> GateState:
+def load_gate(
+    tx: Transaction,
+    digests: GateDigests,
+    by: str,
+    *,
+    lowers: tuple[str, ...] = (),
+    agreed_by: str | None = None,
+) -> GateState:
     """Put `digests` in force. Appends `gate.loaded` and opens a new generation when they differ from what
     was.
 
-    `by` is the id of the person, or the server, that loads them.
+    `by` is the id of the person, or the server, that loads them; `lowers` says how they lower the gate, and
+    `agreed_by` who proposed to another admin what they agreed to.
     """
     before = read_gate(tx)
-    if before.generation > 0 and before.digests.as_json() == digests.as_json():
+    after = replace(
+        before,
+        generation=before.generation + 1,
+        policy=digests.policy,
+        catalogue=digests.catalogue,
+        tools=digests.tools,
+        workflows=digests.all_workflows,
+    )
+    if replace(after, generation=before.generation) == before:
         return before
-    after = GateState(before.generation + 1, digests, before.frozen)
+    body: JsonObject = {"generation": after.generation, **digests.as_json()}
+    if lowers:
+        body |= {"lowers": list[JsonValue](lowers), "agreed_by": agreed_by}
     _write(tx, before, after)
-    tx.append(_entry("gate.loaded", {"generation": after.generation, **digests.as_json()}, by))
+    tx.append(_entry("gate.loaded", body, by))
     return after
 
 
-def set_frozen(tx: Transaction, *, frozen: bool, by: str, reason: str) -> bool:
-    """Stop every run from being opened and every tool from being used, or let it go on.
+def load_policy(tx: Transaction, policy: str, by: str, *, lowers: tuple[str, ...]) -> None:
+    """Put another policy set in force and leave all else as it is."""
+    before = read_gate(tx)
+    if before.policy == policy:
+        return
+    after = replace(before, generation=before.generation + 1, policy=policy)
+    body: JsonObject = {"generation": after.generation, "policy": policy}
+    if lowers:
+        body["lowers"] = list[JsonValue](lowers)
+    _write(tx, before, after)
+    tx.append(_entry("gate.loaded", body, by))
+
+
+def note_people(tx: Transaction, seq: int) -> None:
+    """People or agents changed, as log entry `seq` says: a new generation."""
+    before = read_gate(tx)
+    people = text_digest(f"bailiwick-people-v1\n{before.people}\n{seq}")
+    _write(tx, before, replace(before, generation=before.generation + 1, people=people))
+
+
+def note_release(tx: Transaction, tenant: str, release: int) -> None:
+    """A tenant's newest release is this one: a new generation."""
+    before = read_gate(tx)
+    releases = {**before.releases, tenant: release}
+    _write(tx, before, replace(before, generation=before.generation + 1, releases=releases))
+
+
+def set_frozen(tx: Transaction, *, frozen: bool, by: str, reason: str, what: str = EVERYTHING) -> bool:
+    """Stop everything, one agent or one tool, or let it go on.
 
     `by` is the person who does it. Gives False when that was so already, and then nothing is logged.
     """
     before = read_gate(tx)
     if before.generation == 0:
-        raise PolicyError(
-            "Nothing was ever served from this folder, so there is nothing to stop; serve it first."
-        )
-    if before.frozen == frozen:
+        raise PolicyError("There is no gate in this folder yet, so there is nothing to stop.")
+    if (what in before.frozen) == frozen:
         return False
-    after = GateState(before.generation + 1, before.digests, frozen)
+    now = {**before.frozen, what: reason} if frozen else {k: v for k, v in before.frozen.items() if k != what}
+    after = replace(before, generation=before.generation + 1, frozen=now)
     _write(tx, before, after)
-    body: JsonObject = {"generation": after.generation, "reason": reason}
+    body: JsonObject = {"generation": after.generation, "what": what, "reason": reason}
     tx.append(_entry("gate.frozen" if frozen else "gate.unfrozen", body, by))
     return True
 
 
-def gate_denial(gate: GateState, policy: str, catalogue: str) -> Denial | None:
-    """Why a server that judges with these two digests must not; None when they are the ones in force."""
-    if (policy, catalogue) == (gate.digests.policy, gate.digests.catalogue):
+def freeze_denial(gate: GateState, agent: str, tool: str | None = None) -> Denial | None:
+    """Why this agent must not act, or use this tool, because of a freeze; None when nothing is frozen for
+    it.
+    """
+    if not gate.frozen:
+        return None
+    for what in (EVERYTHING, f"agent:{agent}", f"tool:{tool}"):
+        if what in gate.frozen:
+            return Denial("frozen", reason=f"{what} is frozen: {gate.frozen[what] or 'no reason given'}")
+    return None
+
+
+def gate_denial(gate: GateState, policy: str, catalogue: str, workflows: str | None = None) -> Denial | None:
+    """Why a server that judges with these digests must not; None when they are the ones in force."""
+    if (policy, catalogue) == (gate.policy, gate.catalogue) and workflows in (None, gate.workflows):
         return None
     return Denial(
         "unavailable",
@@ -98,13 +206,20 @@ def gate_denial(gate: GateState, policy: str, catalogue: str) -> Denial | None:
     )
 
 
+def _mapping(text: str) -> dict[str, int] | dict[str, str]:
+    return {} if text == _NONE else json.loads(text)
+
+
 def _write(tx: Transaction, before: GateState, after: GateState) -> None:
     row: dict[str, object] = {
         "generation": after.generation,
-        "policy": after.digests.policy,
-        "catalogue": after.digests.catalogue,
-        "workflows": canonical(cast("JsonValue", dict(after.digests.workflows))).decode(),
-        "frozen": int(after.frozen),
+        "policy": after.policy,
+        "catalogue": after.catalogue,
+        "tools": after.tools,
+        "workflows": after.workflows,
+        "people": after.people,
+        "releases": canonical(cast("JsonValue", dict(after.releases))).decode(),
+        "frozen": canonical(cast("JsonValue", dict(after.frozen))).decode(),
     }
     if before.generation == 0:
         tx.execute(gate_state.insert(), {"id": 1, **row})

@@ -17,9 +17,10 @@ from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading, Transaction
 from policies.enrolments import Enrolment, SignedEnrolment, sign_enrolment
 from policies.errors import EnrolmentRefused
+from policies.gate_state import note_people
 from policies.principals import Person, joined_names
 from policies.signing import PersonalKey
-from policies.tables import agents, people, person_keys, trust_root
+from policies.tables import agents, people, person_keys, second_admin, trust_root
 from policies.trust import may_enrol, proven_key
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "enrol_person",
     "enrol_root",
     "holder_of_key",
+    "is_root_key",
+    "is_single_handed",
     "judge_of_key",
     "key_of_kid",
     "list_people",
@@ -128,7 +131,7 @@ def revoke_person(tx: Transaction, person: str, *, tenant: str, by: str) -> None
     tx.execute(people.update().where(people.c.id == person).values(revoked_ms=tx.now_ms, roles="[]"))
     held = person_keys.update().where(person_keys.c.person == person, person_keys.c.revoked_ms.is_(None))
     tx.execute(held.values(revoked_ms=tx.now_ms))
-    tx.append(Entry("person.revoked", row.tenant, {"person": person}, principal=by))
+    note_people(tx, tx.append(Entry("person.revoked", row.tenant, {"person": person}, principal=by)))
 
 
 def revoke_person_key(tx: Transaction, kid: str, *, tenant: str, by: str) -> None:
@@ -140,7 +143,9 @@ def revoke_person_key(tx: Transaction, kid: str, *, tenant: str, by: str) -> Non
         )
     row = _known(tx, key.person, tenant)
     tx.execute(person_keys.update().where(person_keys.c.kid == kid).values(revoked_ms=tx.now_ms))
-    tx.append(Entry("person.revoked", row.tenant, {"person": row.id, "kid": kid}, principal=by))
+    note_people(
+        tx, tx.append(Entry("person.revoked", row.tenant, {"person": row.id, "kid": kid}, principal=by))
+    )
 
 
 def withdraw_roles(tx: Transaction, person: str, roles: frozenset[str], *, tenant: str, by: str) -> None:
@@ -149,7 +154,10 @@ def withdraw_roles(tx: Transaction, person: str, roles: frozenset[str], *, tenan
     left = _names(row.roles) - roles
     tx.execute(people.update().where(people.c.id == person).values(roles=_as_text(left)))
     withdrawn = list[JsonValue](sorted(roles))
-    tx.append(Entry("person.revoked", row.tenant, {"person": person, "roles": withdrawn}, principal=by))
+    note_people(
+        tx,
+        tx.append(Entry("person.revoked", row.tenant, {"person": person, "roles": withdrawn}, principal=by)),
+    )
 
 
 def person_by_id(reading: Reading, person: str) -> Person | None:
@@ -224,7 +232,30 @@ def _store(tx: Transaction, signed: SignedEnrolment, *, by: str, vouched_by: int
     if tx.execute(replaced.values(enrolled_seq=seq, enrolled_ms=tx.now_ms)).rowcount == 0:
         key = {"kid": kid, "person": person.id, "public_key": signed.enrolment.public_key}
         tx.execute(person_keys.insert(), key | {"enrolled_seq": seq, "enrolled_ms": tx.now_ms})
+    note_people(tx, seq)
+    _note_second_admin(tx, person, seq)
     return seq
+
+
+def _note_second_admin(tx: Transaction, person: Person, seq: int) -> None:
+    """The first time that another human than the first admin becomes one, lowering the gate takes two."""
+    root = tx.one(trust_root.select())
+    if root is None or "admin" not in person.roles or tx.one(second_admin.select()) is not None:
+        return
+    first = tx.one(person_keys.select().where(person_keys.c.kid == root.kid))
+    if first is not None and not all_names_of(tx, first.person) & all_names_of(tx, person.id):
+        tx.execute(second_admin.insert(), {"id": 1, "seq": seq})
+
+
+def is_root_key(reading: Reading, kid: str) -> bool:
+    """Whether this is the first admin's key, to which every enrolment leads back."""
+    root = reading.one(trust_root.select())
+    return root is not None and root.kid == kid
+
+
+def is_single_handed(reading: Reading) -> bool:
+    """Whether there never was a second admin: then one admin alone may lower the gate."""
+    return reading.one(second_admin.select()) is None
 
 
 def _refuse_conflict(tx: Transaction, person: Person, kid: str) -> None:

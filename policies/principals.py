@@ -40,11 +40,15 @@ def require_id(text: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A program that calls; `owner` is the id of the person who answers for it."""
+    """A program that calls; `owner` is the id of the person who answers for it.
+
+    `labels` are the access labels of evidence that an administrator gave it.
+    """
 
     id: str
     tenant: str
     owner: str
+    labels: frozenset[str] = field(default_factory=frozenset[str])
     kind: Literal["agent"] = "agent"
 
 

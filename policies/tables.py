@@ -67,6 +67,7 @@ agents = Table(
     Column("id", String, primary_key=True),
     Column("tenant", String, nullable=False),
     Column("owner", String, ForeignKey("people.id"), nullable=False),
+    Column("labels", Text, nullable=False, server_default="[]"),  # canonical JSON list
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     CheckConstraint("length(id) BETWEEN 1 AND 63 AND length(tenant) BETWEEN 1 AND 63", name="agents_ids"),
@@ -168,8 +169,75 @@ gate_state = Table(
     Column("generation", Integer, nullable=False),
     Column("policy", String, nullable=False),
     Column("catalogue", String, nullable=False),
-    Column("workflows", Text, nullable=False),  # canonical JSON object: name → digest
-    Column("frozen", Integer, nullable=False),
+    Column("tools", String, nullable=False),
+    Column("workflows", String, nullable=False),
+    Column("people", String, nullable=False),
+    Column("releases", Text, nullable=False),  # canonical JSON object: tenant → release
+    Column("frozen", Text, nullable=False),  # canonical JSON object: what stands still → why
     CheckConstraint("id = 1", name="gate_state_is_one"),
-    CheckConstraint("generation >= 1 AND frozen IN (0, 1)", name="gate_state_values"),
+    CheckConstraint("generation >= 1", name="gate_state_generation"),
 )
+
+gate_contents = Table(
+    "gate_contents",
+    metadata,
+    Column("part", String, primary_key=True),
+    Column("content", Text, nullable=False),
+    CheckConstraint("part IN ('policy', 'tools')", name="gate_contents_part"),
+)
+"""What is in force, word for word, so that what is to come into force can be compared with it. Each content
+is held to its digest in `gate_state`.
+"""
+
+gate_agreements = Table(
+    "gate_agreements",
+    metadata,
+    Column("part", String, primary_key=True),
+    Column("base", String, primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("agreed_by", String, nullable=False),  # whoever proposed it
+)
+"""Two people agreed that a catalogue with tools `digest` may replace the one with tools `base`. Taken away
+when others come into force.
+"""
+
+second_admin = Table(
+    "second_admin",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, ForeignKey("log.seq"), nullable=False),
+    CheckConstraint("id = 1", name="second_admin_is_one"),
+)
+"""The log entry that enrolled the second human as an admin. From then on lowering the gate takes two. Never
+changed.
+"""
+
+append_only(second_admin)
+
+ACT_STATES = ("proposed", "signed", "done", "failed", "withdrawn")
+
+gate_acts = Table(
+    "gate_acts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("op", String, nullable=False),
+    Column("args", Text, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("lowers", Text, nullable=False),  # canonical JSON list of sentences
+    Column("tenant", String, nullable=False),
+    Column("proposed_by", String, nullable=False),
+    Column("proposed_kid", String, nullable=False),
+    Column("proposed_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("signed_by", String),
+    Column("signed_kid", String),
+    CheckConstraint("state IN ('" + "', '".join(ACT_STATES) + "')", name="gate_act_state"),
+    CheckConstraint(
+        "state NOT IN ('signed', 'done', 'failed') OR (signed_by IS NOT NULL AND signed_kid IS NOT NULL "
+        "AND signed_by <> proposed_by AND signed_kid <> proposed_kid)",
+        name="gate_act_of_two",
+    ),
+    CheckConstraint("expires_ms > proposed_ms", name="gate_act_times"),
+)
+"""Acts that lower the gate, proposed by one admin and signed by another."""

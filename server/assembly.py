@@ -12,11 +12,11 @@ from context_store.opening import open_knowledge
 from ledger.clock import system_now_ms
 from ledger.ids import new_id
 from ledger.keyring import KeyRing
-from policies.cedar import PolicySet
-from policies.gate_state import GateDigests, load_gate
+from policies.in_force import PoliciesInForce
 from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
 from server.settings import Settings
+from server.taking_files import policies_to_start_with, put_in_force
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.executions import expire_leases
@@ -38,7 +38,6 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
     Raises the floors' own exceptions, each with a sentence for the person at the terminal. Nothing is left
     running then.
     """
-    policies = PolicySet.load(folder.policy_dir)
     catalogue = load_catalogue(folder.catalogue_dir)
     workflows = load_workflows(folder.workflows_dir, catalogue.offered_effects())
     with ExitStack() as opened:
@@ -46,12 +45,8 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
         ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
         ledger.make_room()
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
-        digests = GateDigests(
-            policy=policies.digest,
-            catalogue=catalogue.digest,
-            workflows={workflow.name: workflow.digest for workflow in workflows.values()},
-        )
-        ledger.transact_now(lambda tx: load_gate(tx, digests, by="server"))
+        policies = policies_to_start_with(folder, ledger)
+        workflows_digest = put_in_force(ledger, policies, catalogue, workflows)
         ledger.transact_now(expire_leases)
         surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder.secrets_file))
         async with running_upstreams(catalogue, surroundings, logs=folder.logs_dir) as upstreams:
@@ -63,10 +58,11 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
                 ledger=ledger,
                 store=store,
                 ring=ring,
-                policies=policies,
+                policies=PoliciesInForce(policies),
                 catalogue=catalogue,
                 upstreams=upstreams,
                 workflows=workflows,
+                workflows_digest=workflows_digest,
                 scopes=Scopes(offered, catalogue, workflows),
                 instance=new_id("ins", system_now_ms()),
             )

@@ -12,12 +12,16 @@ from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.tables import log
 from policies.cedar import PolicySet
+from policies.gate_state import read_gate
+from policies.invariants import INVARIANTS
+from policies.people import is_single_handed
 from server.data_folder import DataFolder
 from server.errors import Unavailable, failure_of
 from server.open_ledger import open_ledger
 from server.ownership import FolderOwned, own
 from server.personal_keys import personal_key
 from server.settings import Settings
+from server.taking_files import SINGLE_HANDED
 from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.secrets_file import read_secrets
 from tool_scopes.workflow_files import load_workflows
@@ -50,7 +54,8 @@ def _findings(folder: DataFolder, settings: Settings, *, owned_by: FolderOwned |
     yield _look("ledger", lambda: _ledger(folder, settings))
     yield _look("library", lambda: "in use by the owner" if owned_by else _library(folder, settings))
     yield _look("secrets", lambda: f"{len(read_secrets(folder.secrets_file))} named")
-    yield _look("policies", lambda: f"{len(PolicySet.load(folder.policy_dir).ids)} policies")
+    yield _look("policies", lambda: _policies(folder, settings))
+    yield _look("second admin", lambda: _second_admin(folder, settings))
     yield _look("catalogue", lambda: _catalogue(folder))
     yield _look("workflows", lambda: _workflows(folder))
     for channel in search_channels():
@@ -98,6 +103,24 @@ def _library(folder: DataFolder, settings: Settings) -> str:
         open_knowledge(folder.knowledge_path, ledger),
     ):
         return f"opens ({folder.knowledge_path.name})"
+
+
+def _policies(folder: DataFolder, settings: Settings) -> str:
+    found = PolicySet.load(folder.policy_dir)
+    with open_ledger(folder, KeyRing.load(folder.keys_dir), settings.ledger_url) as ledger:
+        in_force = ledger.read(read_gate).policy
+    if in_force not in ("", found.digest):
+        raise Unavailable(
+            f"The policies in {folder.policy_dir} are not those in force; run `bailiwick policy load`, or "
+            "put the files back as they were."
+        )
+    return f"{len(found.ids)} policies, {len(INVARIANTS)} invariants kept"
+
+
+def _second_admin(folder: DataFolder, settings: Settings) -> str:
+    with open_ledger(folder, KeyRing.load(folder.keys_dir), settings.ledger_url) as ledger:
+        alone = ledger.read(is_single_handed)
+    return SINGLE_HANDED if alone else "there is one; lowering the gate takes two"
 
 
 def _catalogue(folder: DataFolder) -> str:

@@ -77,15 +77,18 @@ def _families() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     from ledger.canonical import CanonicalError
     from ledger.errors import LedgerError
     from ledger.keyring import KeyRingError
+    from policies.acts import ActRefused
     from policies.approvals import JudgementRefused
-    from policies.errors import EnrolmentRefused, PolicyError
+    from policies.errors import EnrolmentRefused, InvariantBroken, PolicyError
+    from policies.taking import GateLowered
     from tool_scopes.resolution import RunRefused
     from tool_scopes.upstream.tools import UpstreamFailure, UpstreamUnavailable
     from tool_scopes.views import ViewRefused
     from tool_scopes.yaml_files import FileRefused
 
     return (
-        ((CurationRefused, EnrolmentRefused, JudgementRefused, RunRefused), REFUSED),
+        ((ActRefused, CurationRefused, EnrolmentRefused, GateLowered), REFUSED),
+        ((InvariantBroken, JudgementRefused, RunRefused), REFUSED),
         ((ImportRefused, PolicyError, FileRefused, ViewRefused, CanonicalError), BAD_INPUT),
         ((StoreError, LedgerError, KeyRingError, UpstreamUnavailable, UpstreamFailure), UNAVAILABLE),
     )

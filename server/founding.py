@@ -12,10 +12,12 @@ from ledger.canonical import JsonObject
 from ledger.entries import WHOLE_FOLDER, Entry
 from ledger.keyring import KeyRing
 from ledger.transaction import Transaction
+from policies.cedar import PolicySet
 from policies.key_files import write_key_file
 from policies.people import enrol_root
 from policies.principals import Person, require_id
 from policies.signing import new_personal_key
+from policies.taking import take_policies
 from server.data_folder import DataFolder, creating_folder, open_folder
 from server.open_ledger import open_ledger
 from server.personal_keys import key_path
@@ -45,12 +47,14 @@ def found(
     written: Path | None = None
     try:
         with creating_folder(root) as draft:
+            policies = PolicySet.load(draft.policy_dir)
             with open_ledger(draft, KeyRing.load(draft.keys_dir), ledger_url) as ledger:
 
                 def enrol(tx: Transaction) -> None:
                     body: JsonObject = {"id": draft.id, "origin": draft.origin}
                     tx.append(Entry("folder.created", WHOLE_FOLDER, body))
                     enrol_root(tx, person, key)
+                    take_policies(tx, policies, lowers=(), by=person.id)
 
                 ledger.transact_now(enrol)
             place = key_path(draft.id, person.id) if key_file is None else key_file.expanduser().absolute()

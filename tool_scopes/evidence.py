@@ -16,6 +16,7 @@ from ledger.clock import system_now_ms
 from ledger.entries import Entry, RestsOn
 from policies.codes import Denial
 from policies.decisions import read_evidence
+from policies.gate_state import freeze_denial, read_gate
 from tool_scopes.grants import grant_of_step
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.observations import find_observation
@@ -33,7 +34,7 @@ async def read_context(
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "read_context", standing)
     needs = standing.step.needs
-    denial = _denied(house, standing, needs)
+    denial = _denied(house, standing)
     if needs is None or denial is not None:
         nothing = Denial("policy_denied", reason=f"step {standing.step.name} reads no context")
         return await refuse(house, caller, standing.run.id, "read_context", denial or nothing)
@@ -44,7 +45,7 @@ async def read_context(
     except NeedRefused as error:
         wrong = Denial("invalid_arguments", reason=str(error), detail={"why": str(error)})
         return await refuse(house, caller, standing.run.id, "read_context", wrong)
-    await house.ledger.transact(lambda tx: record_bundle(tx, bundle, grant_of_step(standing)))
+    await house.ledger.transact(lambda tx: record_bundle(tx, bundle, grant_of_step(house, standing)))
     return Answer("done", {"bundle": bundle.id, **bundle.as_json()})
 
 
@@ -53,7 +54,7 @@ async def cite(house: House, caller: Caller, run_id: str | None, source: str) ->
     standing = house.ledger.read(lambda reading: stand(house, reading, caller, run_id))
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "cite", standing)
-    denial = _denied(house, standing, standing.step.needs)
+    denial = _denied(house, standing)
     found = None if denial else await to_thread.run_sync(_resolved, house, standing, source)
     if found is None:
         absent = Denial("unknown_tool", reason=f"{source[:200]} names nothing that this run may read")
@@ -66,14 +67,15 @@ async def cite(house: House, caller: Caller, run_id: str | None, source: str) ->
     return Answer("done", found)
 
 
-def _denied(house: House, standing: Standing, needs: StepContext | None) -> Denial | None:
-    run = standing.run
-    labels = tuple(sorted(needs.labels)) if needs else ()
-    question = read_evidence(
-        standing.caller.agent, run.id, run.tenant, run_owner=run.principal, labels=labels
-    )
+def _denied(house: House, standing: Standing) -> Denial | None:
+    """Why nothing is read here at all. Which labels are read with is the read grant's matter."""
+    run, gate = standing.run, house.ledger.read(read_gate)
+    frozen = freeze_denial(gate, run.principal)
+    if frozen is not None:
+        return frozen
+    question = read_evidence(standing.caller.agent, run.id, run.tenant, run_owner=run.principal, labels=())
     decision = house.policies.decide(question)
-    return None if decision.allowed else Denial("policy_denied", reason=decision.reason)
+    return house.outdated(gate) if decision.allowed else Denial("policy_denied", reason=decision.reason)
 
 
 def _assemble(house: House, standing: Standing, needs: StepContext, wording: str) -> Bundle:
@@ -81,7 +83,7 @@ def _assemble(house: House, standing: Standing, needs: StepContext, wording: str
         lambda reading: build_bundle(
             house.store,
             reading,
-            grant_of_step(standing),
+            grant_of_step(house, standing),
             wording,
             pinned=needs.pinned,
             budget=needs.budget,
@@ -96,7 +98,7 @@ def _resolved(house: House, standing: Standing, source: str) -> JsonObject | Non
         return None
     if cited.source.startswith(OBSERVATION_PREFIX):
         return _observed(house, standing.run.id, cited)
-    grant = grant_of_step(standing)
+    grant = grant_of_step(house, standing)
     found = house.ledger.read(lambda reading: resolve(house.store, reading, grant, cited, system_now_ms()))
     return None if found is None else _as_json(found)
 

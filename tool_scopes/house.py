@@ -14,7 +14,9 @@ from context_store.store import KnowledgeStore
 from ledger.canonical import JsonObject
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
-from policies.cedar import PolicySet
+from policies.codes import Denial
+from policies.gate_state import GateState, gate_denial
+from policies.in_force import PoliciesInForce
 from policies.principals import Agent
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.scopes import Scopes
@@ -50,14 +52,20 @@ class House:
     ledger: Ledger
     store: KnowledgeStore
     ring: KeyRing
-    policies: PolicySet
+    policies: PoliciesInForce
     catalogue: Catalogue
     upstreams: Mapping[str, CallableUpstream]
     workflows: Mapping[str, Workflow]
     scopes: Scopes
     instance: str
     """Names this server process in the executions that it begins."""
+    workflows_digest: str
+    """Names the workflows' files, as the gate's state does."""
     pass_lifetime_ms: int = 3_600_000
+
+    def outdated(self, gate: GateState) -> Denial | None:
+        """Why this server must not judge: its files are not those in force. None when they are."""
+        return gate_denial(gate, self.policies.digest, self.catalogue.digest, self.workflows_digest)
 
     def timeout_s(self, tool: ViewTool) -> float:
         """How long one call of this tool may take, in seconds: its upstream's limit."""

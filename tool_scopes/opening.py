@@ -9,7 +9,7 @@ from ledger.canonical import CanonicalError, JsonObject, canonical
 from ledger.transaction import Transaction
 from policies.codes import Denial
 from policies.decisions import open_run as may_open_run
-from policies.gate_state import read_gate
+from policies.gate_state import freeze_denial, read_gate
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.refusals import Refused, refusal_entry, refuse
 from tool_scopes.runs import OPEN_STATES, input_digest, insert_run
@@ -48,8 +48,9 @@ def _open(
     trigger: str,
     tx: Transaction,
 ) -> Answer | Refused:
-    if read_gate(tx).frozen:
-        denial = Denial("frozen", reason="everything is frozen")
+    gate = read_gate(tx)
+    denial = freeze_denial(gate, caller.agent.id) or house.outdated(gate)
+    if denial is not None:
         tx.append(refusal_entry(caller, None, "open_run", denial))
         return Refused(denial)
     run = insert_run(

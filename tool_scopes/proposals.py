@@ -9,6 +9,7 @@ from context_store.importing import Imported, Intake, import_text
 from ledger.ids import new_id
 from policies.codes import Denial
 from policies.decisions import propose_source as may_propose_source
+from policies.gate_state import freeze_denial, read_gate
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.refusals import Refused, refuse
 from tool_scopes.standing import Standing, stand
@@ -22,6 +23,9 @@ async def propose_source(
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "propose_source", standing)
     agent = caller.agent
+    frozen = freeze_denial(house.ledger.read(read_gate), agent.id)
+    if frozen is not None:
+        return await refuse(house, caller, standing.run.id, "propose_source", frozen)
     decision = house.policies.decide(may_propose_source(agent, agent.id, agent.tenant))
     if not decision.allowed:
         denied = Denial("policy_denied", reason=decision.reason)

@@ -43,7 +43,7 @@ class QuoteFinder:
             return None if place is None else str(cited.at(*place))
         if not was_shown(reading, run.id, cited):
             return None
-        grant = grant_of_run(self.standing)
+        grant = grant_of_run(self.house, self.standing)
         found = locate(self.house.store, reading, grant, cited, quote, system_now_ms())
         return None if found is None else str(found)
 

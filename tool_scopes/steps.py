@@ -7,13 +7,15 @@ from __future__ import annotations
 from ledger.canonical import JsonObject, JsonValue
 from ledger.transaction import Transaction
 from policies.codes import Denial
+from policies.explaining import words_for_agent
+from tool_scopes.asking import question_about
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.passes import issue_pass
 from tool_scopes.refusals import Refused, refuse
 from tool_scopes.reviews import find_review
 from tool_scopes.runs import Run, find_run
 from tool_scopes.scopes import Scope
-from tool_scopes.standing import stand
+from tool_scopes.standing import Standing, stand
 from tool_scopes.workflows import Step, StepKind, Workflow
 
 KIND_RULES = {
@@ -44,6 +46,7 @@ async def current_step(
         return await refuse(house, caller, None, "current_step", standing)
     review = house.ledger.read(lambda reading: find_review(reading, standing.run))
     body = describe_step(standing.run, standing.workflow, standing.step, standing.scope)
+    _say_what_policy_denies(house, standing, body)
     if review is not None:
         body["waiting_for_a_human"] = list[JsonValue](review.reasons)
     if with_pass:
@@ -62,6 +65,19 @@ async def current_step(
             return await refuse(house, caller, standing.run.id, "current_step", moved)
         body["step_pass"] = issued
     return Answer("done", body)
+
+
+def _say_what_policy_denies(house: House, standing: Standing, body: JsonObject) -> None:
+    """Mark each tool of the step that the policies deny whatever is approved, with what they say of it."""
+    denied = {
+        name: words_for_agent(house.policies.now, decision)
+        for name, tool in standing.scope.tools.items()
+        if not (decision := house.policies.decide(question_about(standing, tool))).allowed
+    }
+    tools = body["tools"]
+    for told in tools if denied and isinstance(tools, list) else ():
+        if isinstance(told, dict) and told["name"] in denied:
+            told["denied"] = denied[str(told["name"])]
 
 
 def describe_step(run: Run, workflow: Workflow, step: Step, scope: Scope) -> JsonObject:

@@ -17,6 +17,7 @@ from ledger.entries import Entry
 from ledger.transaction import Transaction
 from policies.codes import Denial
 from policies.decisions import submit_step as may_submit_step
+from policies.gate_state import freeze_denial, read_gate
 from tool_scopes.arguments import complete_arguments, target_of
 from tool_scopes.checkpoints import reasons_to_stop, retries_exhausted
 from tool_scopes.envelope_records import has_submitted, keep_envelope
@@ -59,6 +60,9 @@ async def submit_step(
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "submit_step", standing)
     run = standing.run
+    frozen = freeze_denial(house.ledger.read(read_gate), run.principal)
+    if frozen is not None:
+        return await refuse(house, caller, run.id, "submit_step", frozen)
     if run.status == "waiting":
         waits = Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
         return await refuse(house, caller, run.id, "submit_step", waits)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from ledger.canonical import JsonObject, digest
 from ledger.transaction import Reading
 from policies.codes import Denial
-from policies.decisions import use_tool
-from policies.gate_state import GateState, read_gate
+from policies.gate_state import GateState, freeze_denial, read_gate
 from tool_scopes.arguments import complete_arguments
+from tool_scopes.asking import question_about
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.read_calls import answer_read
 from tool_scopes.refusals import Refused, refuse
@@ -51,23 +51,13 @@ async def call_tool(
 def _denied(house: House, standing: Standing, tool: ViewTool, gate: GateState) -> Denial | None:
     """What stops this call before any approval is looked at."""
     run, view = standing.run, tool.view
-    if gate.frozen:
-        return Denial("frozen", reason="everything is frozen")
+    frozen = freeze_denial(gate, run.principal, view.name)
+    if frozen is not None:
+        return frozen
     if view.effect == "write" and run.status == "waiting":
         return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
-    is_write = view.effect == "write"
-    question = use_tool(
-        standing.caller.agent,
-        view.name,
-        run.tenant,
-        run_owner=run.principal,
-        in_scope=True,
-        step_kind=standing.step.kind.value,
-        effect=view.effect,
-        sensitive=view.sensitive,
-        # The promise that write_calls keeps: it redeems an approval of this very call before any frame
-        # leaves.
-        approved=is_write,
-    )
-    decision = house.policies.decide(question)
-    return None if decision.allowed else Denial("policy_denied", reason=decision.reason)
+    decision = house.policies.decide(question_about(standing, tool))
+    if not decision.allowed:
+        return Denial("policy_denied", reason=decision.reason)
+    # A write's approval is looked at first: whoever asks about one that is spent gets its answer.
+    return None if view.effect == "write" else house.outdated(gate)

@@ -16,8 +16,9 @@ from ledger.canonical import JsonObject, digest
 from ledger.errors import LedgerUnavailable
 from ledger.transaction import Transaction
 from policies.approvals import find_by_token, redeem
+from policies.call import PresentedCall
 from policies.codes import Denial
-from policies.gate_state import read_gate
+from policies.gate_state import freeze_denial, read_gate
 from tool_scopes.executions import (
     Execution,
     Outcome,
@@ -31,7 +32,7 @@ from tool_scopes.executions import (
 from tool_scopes.house import Answer, House
 from tool_scopes.presenting import approval_required, ask_for_approval, present
 from tool_scopes.refusals import Refused, refusal_entry
-from tool_scopes.runs import find_run
+from tool_scopes.runs import Run, find_run
 from tool_scopes.standing import Standing
 from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult
 from tool_scopes.views import ViewTool
@@ -109,8 +110,9 @@ def _judge(
     if run is None or run.epoch != standing.run.epoch:
         return Denial("step_closed", reason="the run moved on while the call was on its way")
     gate = read_gate(tx)
-    if gate.frozen:
-        return Denial("frozen", reason="everything is frozen")
+    frozen = freeze_denial(gate, run.principal, tool.view.name)
+    if frozen is not None:
+        return frozen
     if run.status == "waiting":
         return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
     presented = present(house, tx, run, standing.workflow, tool, arguments)
@@ -127,8 +129,7 @@ def _judge(
     ) >= standing.step.limits.executions:
         return Denial("policy_denied", reason=f"step {run.step} has had all of its executions")
     if request is None:
-        asked = ask_for_approval(house, tx, run, standing.workflow, standing.step, tool, presented, reason="")
-        return asked if isinstance(asked, Denial) else approval_required(house, asked)
+        return house.outdated(gate) or _ask(house, standing, run, tool, presented, tx)
     trouble = house.upstreams[tool.view.upstream].failure
     if trouble is not None and request.state == "approved":
         # Nothing would be sent, so nothing is spent. Whoever asks about an approval that is, gets its answer.
@@ -156,6 +157,14 @@ def _judge(
         instance=house.instance,
         lease_ms=int(house.timeout_s(tool) * 1000) + LEASE_MARGIN_MS,
     )
+
+
+def _ask(
+    house: House, standing: Standing, run: Run, tool: ViewTool, presented: PresentedCall, tx: Transaction
+) -> Denial:
+    """Ask the humans for an approval of this call, and tell the agent what it will need."""
+    asked = ask_for_approval(house, tx, run, standing.workflow, standing.step, tool, presented, reason="")
+    return asked if isinstance(asked, Denial) else approval_required(house, asked)
 
 
 async def _record_outcome(house: House, execution: Execution, outcome: Outcome, because: str) -> None:

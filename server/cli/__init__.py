@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import typer
 
 from server.cli import (
+    act,
     agent,
     approval,
     audit,
@@ -23,6 +24,7 @@ from server.cli import (
     installation,
     key,
     person,
+    policy,
     release,
     run,
     serving,
@@ -30,7 +32,7 @@ from server.cli import (
     upstream,
     workflow,
 )
-from server.cli.options import log_to_stderr
+from server.cli.options import Proposed, log_to_stderr
 
 app = typer.Typer(
     name="bailiwick",
@@ -50,7 +52,8 @@ for _name, _group in (
     ("workflow", workflow.app),
     ("run", run.app),
     ("approval", approval.app),
-    ("policy", gate.policy_app),
+    ("policy", policy.app),
+    ("act", act.app),
     ("agent", agent.app),
     ("person", person.app),
     ("key", key.app),
@@ -84,6 +87,9 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
         return 0
+    except Proposed as proposed:
+        print(proposed.act)
+        return _say(str(proposed), 1)
     except Exception as error:  # noqa: BLE001 - the one place where a failure becomes an exit code
         from server.errors import failure_of
 

@@ -18,13 +18,16 @@ Agent = Annotated[str, typer.Argument(metavar="AGENT")]
 def add(
     agent: Agent,
     owner: Annotated[str | None, typer.Option(help="The person who answers for it; else you.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="An access label of evidence that it holds; repeat for more.")
+    ] = None,
     data: Data = None,
     key: Key = None,
     person: As = None,
     json: Json = False,
 ) -> None:
     """Enrol an agent; prints its key, which is shown this once."""
-    result = desk(data, key, person).ask("agent.add", agent=agent, owner=owner)
+    result = desk(data, key, person).ask("agent.add", agent=agent, owner=owner, labels=label or [])
     if json:
         print_json(result)
         return
@@ -42,8 +45,29 @@ def list_(data: Data = None, key: Key = None, person: As = None, json: Json = Fa
     if json:
         print_json(agents)
         return
-    names = ("agent", "owner", "enrolled", "revoked")
-    print_table(names, [tuple(one[name] for name in names) for one in agents])
+    print_table(
+        ("agent", "owner", "labels", "enrolled", "revoked"),
+        [
+            (one["agent"], one["owner"], ", ".join(one["labels"]), one["enrolled"], one["revoked"])
+            for one in agents
+        ],
+    )
+
+
+@app.command("labels")
+def labels(
+    agent: Agent,
+    held: Annotated[
+        list[str] | None, typer.Argument(metavar="[LABEL...]", help="All that it holds from now on.")
+    ] = None,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Say which access labels of evidence an agent holds, in place of those that it held."""
+    result = desk(data, key, person).ask("agent.labels", agent=agent, labels=held or [])
+    print_json(result) if json else print(result["agent"])
 
 
 @app.command("revoke")

@@ -1,18 +1,17 @@
-"""`bailiwick freeze`, `unfreeze` and `policy check`."""
+"""`bailiwick freeze` and `unfreeze`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from server.cli.options import As, Data, Json, Key, Printed, desk, opened
-from server.cli.printing import print_json, tell
-
-policy_app = typer.Typer(help="The gate's policies.", no_args_is_help=True, rich_markup_mode=None)
+from server.cli.options import As, Data, Json, Key, Printed, desk
+from server.cli.printing import plain, print_json, tell
 
 Reason = Annotated[str, typer.Option(help="Why; it is written down.")]
+Agent = Annotated[str | None, typer.Option(metavar="NAME", help="Only this agent.")]
+Tool = Annotated[str | None, typer.Option(metavar="NAME", help="Only this tool, by its catalogue name.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,44 +21,37 @@ def add_to(app: typer.Typer) -> None:
 
 
 def freeze(
-    reason: Reason = "", data: Data = None, key: Key = None, person: As = None, json: Json = False
+    agent: Agent = None,
+    tool: Tool = None,
+    reason: Reason = "",
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
 ) -> None:
-    """Stop all tool calls and new runs at once, whatever was approved."""
-    _print(desk(data, key, person).ask("freeze", reason=reason), "frozen", json=json)
+    """Stop all work at once, whatever was approved; or one agent, or one tool."""
+    result = desk(data, key, person).ask("freeze", reason=reason, agent=agent, tool=tool)
+    _print(result, "frozen", json=json)
 
 
 def unfreeze(
-    reason: Reason = "", data: Data = None, key: Key = None, person: As = None, json: Json = False
-) -> None:
-    """Let work go on after a freeze."""
-    _print(desk(data, key, person).ask("unfreeze", reason=reason), "at work", json=json)
-
-
-@policy_app.command("check")
-def check(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Without one, the data folder's policies.")
-    ] = None,
+    agent: Agent = None,
+    tool: Tool = None,
+    reason: Reason = "",
     data: Data = None,
+    key: Key = None,
+    person: As = None,
     json: Json = False,
 ) -> None:
-    """Whether policies are right; prints the id of each. It reads files only, so it needs no key."""
-    from policies.cedar import PolicySet
-
-    place = opened(data)[0].policy_dir if folder is None else folder
-    policies = PolicySet.load(place)
-    if json:
-        print_json({"digest": policies.digest, "policies": list(policies.ids)})
-        return
-    for policy in policies.ids:
-        print(policy)
-    tell(f"{len(policies.ids)} policies checked; nothing is wrong. {policies.digest}")
+    """Let work go on after a freeze; once there was a second admin, it takes two."""
+    result = desk(data, key, person).ask("unfreeze", reason=reason, agent=agent, tool=tool)
+    _print(result, "at work", json=json)
 
 
 def _print(result: Printed, state: str, *, json: bool) -> None:
     if json:
         print_json(result)
         return
-    print(state)
+    print(state if result["what"] == "everything" else f"{state}: {plain(result['what'])}")
     if not result["changed"]:
         tell("  it was so already")

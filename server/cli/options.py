@@ -29,6 +29,17 @@ Printed = dict[str, Any]
 """The result of an operation, as it is about to be printed."""
 
 
+class Proposed(Exception):
+    """What was asked lowers the gate, so it waits for a second admin; nothing is done yet."""
+
+    def __init__(self, act: Printed) -> None:
+        super().__init__(
+            f"Nothing is done yet: {'; '.join(act['lowers'])}, which takes two admins. Another one signs it "
+            f"before {act['expires']} with `bailiwick act sign {act['act']}`."
+        )
+        self.act = str(act["act"])
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where a command asks: one data folder, as one person."""
@@ -41,7 +52,10 @@ class Desk:
         from server.acting import ask
         from server.personal_keys import personal_key
 
-        return ask(self.folder, self.settings, personal_key(self.folder, self.settings), name, args)
+        result = ask(self.folder, self.settings, personal_key(self.folder, self.settings), name, args)
+        if "proposed" in result and isinstance(result["proposed"], dict):
+            raise Proposed(result["proposed"])
+        return result
 
 
 def desk(data: Path | None, key: Path | None, person: str | None, **flags: Any) -> Desk:

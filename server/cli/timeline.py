@@ -40,6 +40,8 @@ def print_timeline(traced: Printed) -> None:
         f"{traced['run']}  {traced['workflow']}  {traced['status']} at {traced['step']}, "
         f"agent {traced['agent']}, release {traced['release']}"
     )
+    if traced["single_handed"]:
+        print("single-handed: one admin alone may lower the gate of this installation")
     width = max((len(_who(entry)) for entry in traced["entries"]), default=0)
     day = ""
     for entry in traced["entries"]:

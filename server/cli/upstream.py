@@ -132,6 +132,22 @@ def accept(
     _tell_when(result)
 
 
+@app.command("load")
+def load(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """Agree to the catalogue as it is, for the next start; what lowers the gate takes two admins."""
+    at = desk(data, key, person)
+    found = at.ask("upstream.changes")
+    if not found["lowers"]:
+        print_json(found) if json else tell("Nothing in the catalogue lowers the gate; a start takes it.")
+        return
+    result = at.ask("upstream.load", tools=found["tools"], base=found["base"])
+    if json:
+        print_json(result)
+        return
+    print(result["tools"])
+    _tell_when(result)
+
+
 def _print_differences(found: Printed) -> None:
     for one in found["differences"]:
         print(f"{plain(one['tool'])}: {plain(one['why'])}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ledger.canonical import JsonObject
+from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import rfc3339
-from ledger.transaction import Transaction
-from policies.agents import agent_by_id, enrol_agent, list_agents, revoke_agent
+from ledger.transaction import Reading, Transaction
+from policies.agents import agent_by_id, enrol_agent, list_agents, revoke_agent, set_labels
 from policies.principals import Agent, Person
 from server.errors import BadInput
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
@@ -18,6 +18,14 @@ class AddAgent(Arguments):
 
     agent: str = Field(max_length=64)
     owner: str | None = Field(default=None, max_length=64)
+    labels: list[str] = Field(default_factory=list[str], max_length=64)
+
+
+class AgentLabels(Arguments):
+    """An agent by its id, and every label that it holds from now on."""
+
+    agent: str = Field(max_length=64)
+    labels: list[str] = Field(max_length=64)
 
 
 class OneAgent(Arguments):
@@ -27,7 +35,7 @@ class OneAgent(Arguments):
 
 
 def _add(desk: OperationDesk, admin: Person, given: AddAgent) -> JsonObject:
-    agent = Agent(given.agent, admin.tenant, given.owner or admin.id)
+    agent = Agent(given.agent, admin.tenant, given.owner or admin.id, frozenset(given.labels))
     key = desk.ledger.transact_now(lambda tx: enrol_agent(tx, agent, by=admin.id))
     return {"agent": agent.id, "owner": agent.owner, "key": key}
 
@@ -40,6 +48,7 @@ def _list(desk: OperationDesk, asking: Person, _given: NoArguments) -> JsonObjec
                 "agent": enrolled.agent.id,
                 "owner": enrolled.agent.owner,
                 "tenant": enrolled.agent.tenant,
+                "labels": list[JsonValue](sorted(enrolled.agent.labels)),
                 "enrolled": rfc3339(enrolled.enrolled_ms),
                 "revoked": None if enrolled.revoked_ms is None else rfc3339(enrolled.revoked_ms),
             }
@@ -48,13 +57,24 @@ def _list(desk: OperationDesk, asking: Person, _given: NoArguments) -> JsonObjec
     }
 
 
+def _labels(desk: OperationDesk, admin: Person, given: AgentLabels) -> JsonObject:
+    def label(tx: Transaction) -> None:
+        _refuse_unknown(tx, admin, given.agent)
+        set_labels(tx, given.agent, frozenset(given.labels), by=admin.id)
+
+    desk.ledger.transact_now(label)
+    return {"agent": given.agent, "labels": list[JsonValue](sorted(set(given.labels)))}
+
+
+def _refuse_unknown(reading: Reading, admin: Person, agent: str) -> None:
+    known = agent_by_id(reading, agent)
+    if known is None or known.tenant != admin.tenant:
+        raise BadInput(f"There is no agent {agent}; `bailiwick agent list` shows those that there are.")
+
+
 def _revoke(desk: OperationDesk, admin: Person, given: OneAgent) -> JsonObject:
     def revoke(tx: Transaction) -> None:
-        known = agent_by_id(tx, given.agent)
-        if known is None or known.tenant != admin.tenant:
-            raise BadInput(
-                f"There is no agent {given.agent}; `bailiwick agent list` shows those that there are."
-            )
+        _refuse_unknown(tx, admin, given.agent)
         revoke_agent(tx, given.agent, by=admin.id)
 
     desk.ledger.transact_now(revoke)
@@ -64,5 +84,6 @@ def _revoke(desk: OperationDesk, admin: Person, given: OneAgent) -> JsonObject:
 OPERATIONS = (
     Operation("agent.add", AddAgent, "admin", _add),
     Operation("agent.list", NoArguments, "person", _list, logged=False),
+    Operation("agent.labels", AgentLabels, "admin", _labels),
     Operation("agent.revoke", OneAgent, "admin", _revoke),
 )

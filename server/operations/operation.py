@@ -14,7 +14,7 @@ from ledger.canonical import JsonObject
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
-from policies.cedar import PolicySet
+from policies.in_force import PoliciesInForce
 from policies.principals import Person
 from server.data_folder import DataFolder
 from server.settings import Settings
@@ -50,7 +50,8 @@ class Operation(Generic[ArgumentsT]):
     """One act. `run` gets the desk, the person who asks, and the arguments; it runs in a worker thread.
 
     `subject` is the id that the gate is asked about, for curators and proposers. `logged` operations are
-    written down with the signature that asked for them; listings are not.
+    written down with the signature that asked for them; listings are not. `lowers` says how an act lowers the
+    gate; if it does, a second admin has to sign before it is done.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Operation(Generic[ArgumentsT]):
     uses: Uses = "ledger"
     subject: Callable[[ArgumentsT], str] | None = None
     logged: bool = True
+    lowers: Callable[[OperationDesk, Person, ArgumentsT], tuple[str, ...]] | None = None
 
 
 AnyOperation = Operation[Any]
@@ -73,11 +75,14 @@ class OperationDesk:
     settings: Settings
     ledger: Ledger
     ring: KeyRing
-    policies: PolicySet
+    policies: PoliciesInForce
     open_store: KnowledgeStore | None = None
     open_house: House | None = None
     served: bool = False
     """Whether this is a running server, which goes on with the files that it loaded at its start."""
+
+    kid: str = ""
+    """The key that signed the operation that is being performed."""
 
     @property
     def store(self) -> KnowledgeStore:

@@ -48,6 +48,20 @@ class OneKey(Arguments):
     kid: str = Field(max_length=64)
 
 
+def _lowers(desk: OperationDesk, admin: Person, given: AddPerson) -> tuple[str, ...]:
+    """Whoever can approve lowers the gate, and so does a human of whom it is no longer said which names are
+    theirs.
+    """
+    known = desk.ledger.read(lambda reading: list_people(reading, admin.tenant))
+    aliases = {name for one in known if one.person.id == given.person for name in one.person.aliases}
+    powers = [role for role in ("reviewer", "admin") if role in given.roles]
+    gone = sorted(aliases - set(given.aliases))
+    return (
+        *([f"{given.person} becomes {' and '.join(powers)}"] if powers else []),
+        *(f"{given.person} is no longer the same human as {name}" for name in gone),
+    )
+
+
 def _add(desk: OperationDesk, admin: Person, given: AddPerson) -> JsonObject:
     person = Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
     signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
@@ -122,7 +136,7 @@ def _time(at_ms: int | None) -> str | None:
 
 
 OPERATIONS = (
-    Operation("person.add", AddPerson, "admin", _add),
+    Operation("person.add", AddPerson, "admin", _add, lowers=_lowers),
     Operation("person.list", NoArguments, "person", _list, logged=False),
     Operation("person.self", NoArguments, "person", _self, logged=False),
     Operation("person.revoke", OnePerson, "admin", _revoke),

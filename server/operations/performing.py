@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 
 from anyio import to_thread
 
 from context_store.opening import open_knowledge
 from ledger.canonical import JsonObject
 from ledger.keyring import KeyRing
-from policies.cedar import PolicySet
+from policies.in_force import PoliciesInForce
 from policies.operations import SignedOperation
 from server.data_folder import DataFolder
 from server.errors import BadInput
 from server.open_ledger import open_ledger
+from server.operations.acts import proposed_instead
 from server.operations.admission import admit
 from server.operations.operation import OperationDesk, Uses
 from server.operations.registry import OPERATIONS
 from server.settings import Settings
+from server.taking_files import policies_to_judge_with
 from tool_scopes.house import House
 
 
@@ -30,6 +33,12 @@ def perform(desk: OperationDesk, name: str, args: JsonObject, signed: SignedOper
             f"There is no operation {name[:64]}; the server may be of another version than this command."
         )
     person, given = admit(desk, operation, args, signed)
+    desk = replace(desk, kid=signed.kid)
+    lowers = () if operation.lowers is None else operation.lowers(desk, person, given)
+    if lowers:
+        proposed = proposed_instead(desk, name, args, lowers, person)
+        if proposed is not None:
+            return proposed
     return operation.run(desk, person, given)
 
 
@@ -57,10 +66,10 @@ async def opened_desk(folder: DataFolder, settings: Settings, uses: Uses) -> Asy
         async with running_house(folder, settings) as house:
             yield desk_of(house, folder, settings, served=False)
         return
-    policies = PolicySet.load(folder.policy_dir)
     ring = KeyRing.load(folder.keys_dir)
     with ExitStack() as opened:
         ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
+        policies = PoliciesInForce(policies_to_judge_with(folder, ledger))
         store = None
         if uses == "store":
             store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from server.operations import (
+    acts,
     agents,
     approvals,
     audit,
     evidence,
     gate,
     people,
+    policy,
     runs,
     sources,
     upstreams,
@@ -34,12 +36,14 @@ def registry(groups: Iterable[tuple[AnyOperation, ...]]) -> Mapping[str, AnyOper
 OPERATIONS = registry(
     module.OPERATIONS
     for module in (
+        acts,
         agents,
         approvals,
         audit,
         evidence,
         gate,
         people,
+        policy,
         runs,
         sources,
         upstreams,

@@ -16,6 +16,7 @@ from ledger.entries import StoredEntry
 from ledger.transaction import Reading
 from policies.agents import agent_by_id
 from policies.decisions import administer, judge_approval
+from policies.people import is_single_handed
 from policies.principals import Agent, Person
 from server.errors import BadInput, RuleRefused
 from server.operations.operation import Arguments, Operation, OperationDesk
@@ -141,7 +142,8 @@ def _show(desk: OperationDesk, person: Person, given: OneRun) -> JsonObject:
 def _trace(desk: OperationDesk, person: Person, given: OneRun) -> JsonObject:
     run = desk.ledger.read(lambda reading: run_of(reading, person, given.run))
     entries = [_entry(entry) for entry in desk.ledger.entries(run=run.id)]
-    return {**_run(run), "entries": list[JsonValue](entries)}
+    alone = desk.ledger.read(is_single_handed)
+    return {**_run(run), "single_handed": alone, "entries": list[JsonValue](entries)}
 
 
 def _resolve(desk: OperationDesk, person: Person, given: ResolveRun) -> JsonObject:

@@ -34,7 +34,7 @@ def test_the_list_names_every_benchmark_with_its_sentence(capsys: pytest.Capture
     assert program.main(["--list"]) == 0
     listed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     assert listed == {name: benchmark.sentence for name, benchmark in BENCHMARKS.items()}
-    assert {"governed_call", "startup"} <= listed.keys()
+    assert {"decision", "governed_call", "startup"} <= listed.keys()
 
 
 def test_rows_go_to_the_file_and_the_table_to_the_terminal(

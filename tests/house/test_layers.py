@@ -39,6 +39,7 @@ ALLOWED = {
     "server/front.py": "import mcp\nimport tool_scopes",
     "server/demo/walk.py": "import examples.desk",
     "policies/cedar.py": "import cedarpy",
+    "policies/policy_syntax.py": "import cedarpy",
     "examples/desk.py": "import mcp",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from policies import cedar
 from policies.cedar import DEFAULT_FOLDER, PolicySet
 from policies.decisions import (
+    SHAPES,
     Question,
     Resource,
     administer,
@@ -29,8 +31,9 @@ from policies.decisions import (
 from policies.errors import PolicySetRefused
 from policies.principals import Agent, Person
 
-CLERK = Agent("clerk", "acme", "owen")
+CLERK = Agent("clerk", "acme", "owen", frozenset({"hr"}))
 SHIPPED = PolicySet.load(DEFAULT_FOLDER)
+SCHEMA = (DEFAULT_FOLDER / cedar.SCHEMA_FILE).read_text()
 
 
 def person(*roles: str, tenant: str = "acme") -> Person:
@@ -45,6 +48,7 @@ def tool(**changes: Any) -> Question:
         "effect": "write",
         "sensitive": False,
         "approved": True,
+        "people": 1,
     }
     return use_tool(CLERK, "desk__refund", changes.pop("tenant", "acme"), **(facts | changes))
 
@@ -61,6 +65,26 @@ DECISIONS: dict[str, tuple[Question, bool, str]] = {
         read_evidence(CLERK, "run_1", "acme", run_owner="clerk", labels=("hr",)),
         True,
         "agents-read-evidence-of-their-run",
+    ),
+    "an agent reads with a label that it does not hold": (
+        read_evidence(CLERK, "run_1", "acme", run_owner="clerk", labels=("hr", "board")),
+        False,
+        "labels-must-be-held",
+    ),
+    "a sensitive write that one person approves": (
+        tool(sensitive=True),
+        False,
+        "sensitive-writes-need-two-people",
+    ),
+    "a sensitive write that two people approve": (
+        tool(sensitive=True, people=2),
+        True,
+        "agents-use-the-tools-of-their-step",
+    ),
+    "a sensitive read": (
+        tool(sensitive=True, effect="read", approved=False, people=0),
+        True,
+        "agents-use-the-tools-of-their-step",
     ),
     "an agent reads for another's run": (
         read_evidence(CLERK, "run_1", "acme", run_owner="other", labels=()),
@@ -147,6 +171,12 @@ DOUBTS: dict[str, Question] = {
     "case_48: an integer that overflows": put(tool(), "sensitive", 2**63),
     "case_80: an agent asks to curate": Question(CLERK, "curate", Resource("Source", "p", "acme")),
     "case_92: an agent asks to judge": Question(CLERK, "judge_approval", Resource("Request", "r", "acme")),
+    "a fact twice": replace(tool(), facts=(*tool().facts[1:], tool().facts[1])),
+    "a number that is a text": put(tool(), "people", "2"),
+    "a label that is no text": put(
+        read_evidence(CLERK, "run_1", "acme", run_owner="clerk", labels=()), "labels", (1,)
+    ),
+    "an action that there is not": replace(tool(), action="fly"),  # pyright: ignore[reportArgumentType]
     "an action on the wrong kind of thing": replace(tool(), resource=Resource("Source", "p", "acme")),
     "a name that is half a character": replace(tool(), resource=Resource("Tool", "\ud800", "acme")),
     "an id that tries to be code": replace(tool(), resource=Resource("Nothing", '"; permit(x)', "acme")),  # pyright: ignore[reportArgumentType]
@@ -261,7 +291,28 @@ def test_the_digest_names_exact_files(tmp_path: Path) -> None:
 
 
 def test_every_shipped_policy_has_a_name_of_its_own() -> None:
-    assert len(set(SHIPPED.ids)) == len(SHIPPED.ids) == 13
+    assert len(set(SHIPPED.ids)) == len(SHIPPED.ids) == 15
+
+
+def test_the_schema_and_the_shapes_say_the_same() -> None:
+    """Policies are held to the schema, questions to their shapes: a policy may use what a shape names, and
+    nothing else.
+    """
+    using = {"text": 'context.{0} == "x"', "texts": 'context.{0}.contains("x")', "yes or no": "context.{0}"}
+    using["number"] = "context.{0} > 1"
+    for action, shape in SHAPES.items():
+        for who in shape.principals:
+            scope = f'principal is {who}, action == Action::"{action}", resource is {shape.resource}'
+            for name, kind in shape.facts.items():
+                used = f'@id("own") forbid ({scope}) when {{ {using[kind].format(name)} }};'
+                assert PolicySet.parse({cedar.SCHEMA_FILE: SCHEMA, "own.cedar": used}, place="here")
+            unknown = f'@id("own") forbid ({scope}) when {{ context.something }};'
+            with pytest.raises(PolicySetRefused):
+                PolicySet.parse({cedar.SCHEMA_FILE: SCHEMA, "own.cedar": unknown}, place="here")
+    actions = set(re.findall(r"^action (\w+) ", SCHEMA, re.MULTILINE))
+    assert actions == SHAPES.keys()
+    declared = set(re.findall(r"(\w+): (?:String|Bool|Long|Set<String>)", SCHEMA.partition("action ")[2]))
+    assert declared == {name for shape in SHAPES.values() for name in shape.facts}
 
 
 CONDITIONS = st.sampled_from(
@@ -273,8 +324,11 @@ CONDITIONS = st.sampled_from(
         'context.effect == "read"',
         'context.step_kind == "plan"',
         'context.run_owner == "clerk"',
+        "context.people >= 2",
+        'principal.labels.contains("hr")',
         'resource.tenant == "acme"',
         'principal.owner == "owen"',
+        'Agent::"ghost".owner == "owen"',
         "1 + 9223372036854775807 > 0",
     ]
 )
@@ -286,18 +340,72 @@ QUESTIONS = st.builds(
     effect=st.sampled_from(["read", "lookup", "simulate", "write", "?"]),
     sensitive=st.booleans(),
     approved=st.booleans(),
+    people=st.integers(0, 3),
     tenant=st.sampled_from(["acme", "globex"]),
+)
+STATEMENTS = st.lists(
+    st.tuples(st.sampled_from(["permit", "forbid"]), CONDITIONS), min_size=1, max_size=5, unique=True
 )
 
 
-@given(conditions=st.lists(CONDITIONS, min_size=1, max_size=3), question=QUESTIONS)
-def test_adding_a_forbid_never_allows_more(
-    tmp_path_factory: pytest.TempPathFactory, conditions: list[str], question: Question
-) -> None:
-    forbids = "\n".join(
-        f'@id("own-{number}") forbid (principal is Agent, action == Action::"use_tool", resource) '
+def set_of(statements: list[tuple[str, str]]) -> PolicySet:
+    """A set of any permits and forbids about tools, which need not keep an invariant."""
+    text = "\n".join(
+        f'@id("own-{number}") {effect} (principal is Agent, action == Action::"use_tool", resource) '
         f"when {{ {condition} }};"
-        for number, condition in enumerate(conditions)
+        for number, (effect, condition) in enumerate(statements)
     )
-    stricter = with_policy(tmp_path_factory.mktemp("set"), forbids)
-    assert not stricter.decide(question).allowed or SHIPPED.decide(question).allowed
+    return PolicySet.parse({cedar.SCHEMA_FILE: SCHEMA, "own.cedar": text}, place="here")
+
+
+@given(
+    statements=STATEMENTS,
+    forbids=st.lists(CONDITIONS, min_size=1, max_size=3),
+    questions=st.lists(QUESTIONS, min_size=4, max_size=8),
+)
+def test_adding_a_forbid_never_allows_more(
+    statements: list[tuple[str, str]], forbids: list[str], questions: list[Question]
+) -> None:
+    before = set_of(statements)
+    after = set_of([*statements, *(("forbid", condition) for condition in forbids)])
+    assert after.looser_than(before) == ()
+    for question in questions:
+        assert before.decide(question).allowed or not after.decide(question).allowed
+
+
+@given(one=STATEMENTS, other=STATEMENTS, questions=st.lists(QUESTIONS, min_size=4, max_size=8))
+def test_a_set_that_is_said_to_be_no_looser_allows_no_more(
+    one: list[tuple[str, str]], other: list[tuple[str, str]], questions: list[Question]
+) -> None:
+    before, after = set_of(one), set_of(other)
+    for question in questions:
+        if not before.decide(question).allowed and after.decide(question).allowed:
+            assert after.looser_than(before)
+
+
+LOOSER: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], str]] = {
+    "a permit more": ([("permit", "context.sensitive")], [("permit", "true")], "own-0 permits something"),
+    "a forbid less": (
+        [("permit", "true"), ("forbid", "context.sensitive")],
+        [("permit", "true")],
+        "own-1 no longer forbids",
+    ),
+    "a permit that failed, and so denied": (
+        [("permit", "true"), ("permit", 'Agent::"ghost".owner == "owen"')],
+        [("permit", "true")],
+        "own-1 could fail",
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", LOOSER)
+def test_a_set_that_may_allow_more_says_why(sentence: str) -> None:
+    before, after, why = LOOSER[sentence]
+    assert why in set_of(after).looser_than(set_of(before))[0]
+
+
+def test_names_and_order_and_comments_loosen_nothing() -> None:
+    before = set_of([("permit", "true"), ("forbid", "context.sensitive")])
+    after = set_of([("forbid", "context.sensitive"), ("permit", "true")])
+    assert after.looser_than(before) == ()
+    assert after.digest != before.digest

@@ -48,11 +48,11 @@ def test_a_folder_that_was_never_served_has_no_generation(tmp_path: Path) -> Non
     ring = KeyRing.create(tmp_path / "keys")
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", ring, origin="bailiwick/test") as ledger:
         gate = ledger.read(read_gate)
-        assert (gate.generation, gate.frozen) == (0, False)
+        assert (gate.generation, gate.frozen) == (0, {})
         denial = gate_denial(gate, "sha256:policy", "sha256:catalogue")
         assert denial is not None
         assert denial.code == "unavailable"
-        with pytest.raises(PolicyError, match="serve it first"):
+        with pytest.raises(PolicyError, match="There is no gate in this folder yet"):
             ledger.transact_now(lambda tx: set_frozen(tx, frozen=True, by="rosa", reason=""))
 
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 from anyio import to_thread
@@ -162,6 +162,12 @@ class Room:
         """An operation of a person over the loopback interface."""
         url = self.url.removesuffix("/mcp")
         return await to_thread.run_sync(partial(self.stage.ask, url, person, operation, **args))
+
+    async def both(self, first: str, second: str, operation: str, **args: Any) -> JsonObject:
+        """An act of two admins: the first proposes it, the second looks at it and signs."""
+        proposed = await self.ask(first, operation, **args)
+        act = cast("JsonObject", proposed["proposed"])
+        return await self.ask(second, "act.sign", act=act["act"], digest=act["digest"])
 
     async def work(self, work: Callable[[Transaction], T]) -> T:
         """One transaction of the running server's own ledger."""

@@ -94,11 +94,6 @@ async def test_a_restart_with_the_same_files_changes_nothing(stage: Stage, item:
     assert len(stage.effects()) == 2
 
 
-def looser(root: Path) -> None:
-    with (root / "policy" / "agents.cedar").open("a") as file:
-        file.write('\n@id("more")\npermit (principal is Agent, action == Action::"open_run", resource);\n')
-
-
 def tighter(root: Path) -> None:
     with (root / "policy" / "agents.cedar").open("a") as file:
         file.write(
@@ -110,21 +105,14 @@ def other_time_limit(root: Path) -> None:
     (root / "catalogue" / "shop.yaml").write_text(catalogue(timeout_s=9))
 
 
-def repointed(root: Path) -> None:
-    path = root / "catalogue" / "shop.yaml"
-    path.write_text(path.read_text().replace('"${DATA}/recording"', '"${DATA}/elsewhere"'))
-
-
 def other_default(root: Path) -> None:
     (root / "recording" / "listing").write_text("other_default")
     (root / "catalogue" / "shop.yaml").write_text(catalogue(accept="other_default"))
 
 
 CHANGED_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "case_46_looser": (looser, "policy_changed"),
     "case_46_tighter": (tighter, "policy_changed"),
     "case_46_the_catalogue": (other_time_limit, "policy_changed"),
-    "case_88_another_environment": (repointed, "policy_changed"),
     "case_4_another_default_was_accepted": (other_default, "approval_mismatch"),
 }
 

@@ -130,7 +130,7 @@ async def test_case_52_when_everything_is_frozen_nothing_begins_and_what_is_unde
             await until(lambda: bool(told))
             assert told[0].code == "done"
         finally:
-            await room.ask("olga", "unfreeze")
+            await room.both("olga", "ada", "unfreeze")
     room.stage.tell_upstream("")
     assert room.stage.effects(f"{item}-b") == []
     assert (await peer.use(run, CHANGE, queued.token, item_id=f"{item}-b", price=5)).code == "done"

@@ -47,7 +47,7 @@ SENTENCES = [
     (["person", "revoke", "nope"], 1, "There is no person nope"),
     (["person", "revoke", "ada"], 1, "ada cannot revoke themselves"),
     (["key", "revoke", "nope"], 2, "There is no key nope"),
-    (["freeze"], 2, "serve it first"),
+    (["freeze", "--agent", "nope"], 2, "There is no agent nope"),
     (["search", ""], 2, "`need` cannot be used"),
 ]
 
@@ -188,14 +188,16 @@ def test_a_ledger_of_another_version_is_named(office: Office) -> None:
     assert "of another version of Bailiwick" in said.err
 
 
-def test_broken_policies_refuse_everything_and_are_named_by_their_check(office: Office) -> None:
+def test_broken_policies_are_named_by_their_check_and_those_in_force_go_on(office: Office) -> None:
     (office.folder.policy_dir / "mine.cedar").write_text(
         "permit (principal, action, resource) when { nonsense };"
     )
     said = office.say("policy", "check", by="")
     assert said.code == 2
     assert "mine.cedar" in said.err
-    assert office.say("run", "list").code == 2
+    assert office.say("policy", "load").code == 2
+    assert "WRONG" in office.say("doctor").out
+    assert office.say("run", "list").code == 0
 
 
 def test_a_workflow_with_an_unknown_tool_is_refused_with_its_line(office: Office) -> None:

@@ -153,6 +153,7 @@ def test_a_timeline_names_days_people_and_what_is_cited(capsys: pytest.CaptureFi
         "step": "plan",
         "agent": "bot",
         "release": 1,
+        "single_handed": False,
     }
     print_timeline({**head, "entries": [cites, ended]})
     out = capsys.readouterr().out

@@ -11,6 +11,7 @@ from ledger.canonical import JsonObject
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
 from policies.cedar import PolicySet
+from policies.in_force import PoliciesInForce
 from policies.operations import SignedOperation, sign_operation
 from policies.signing import PersonalKey, new_personal_key
 from server.errors import BadInput, DeskError, RuleRefused
@@ -28,8 +29,9 @@ from tests.server.office import Office
 def desk(office: Office) -> Generator[OperationDesk]:
     folder, settings = office.folder, load_settings(office.folder)
     ring = KeyRing.load(folder.keys_dir)
+    policies = PoliciesInForce(PolicySet.load(folder.policy_dir))
     with open_ledger(folder, ring) as ledger:
-        yield OperationDesk(folder, settings, ledger, ring, PolicySet.load(folder.policy_dir))
+        yield OperationDesk(folder, settings, ledger, ring, policies)
 
 
 def key_of(office: Office, person: str) -> PersonalKey:
