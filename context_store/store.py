@@ -45,6 +45,7 @@ CREATE TABLE versions (
     normalised_by VARCHAR NOT NULL, extracted_by VARCHAR NOT NULL, indexed_by VARCHAR NOT NULL,
     authority VARCHAR NOT NULL, labels VARCHAR[] NOT NULL, collection VARCHAR, facts VARCHAR NOT NULL,
     valid_from_ms BIGINT, valid_until_ms BIGINT, passages INTEGER NOT NULL, terms BIGINT NOT NULL,
+    raw_digest VARCHAR NOT NULL,
     UNIQUE (tenant, source, version)
 );
 -- A version is part of the releases from `published_in` up to, not including, `withdrawn_in`.
@@ -69,6 +70,8 @@ CREATE TABLE postings (
 );
 -- A declared fact, once for each passage that states its value; ordinal NULL: none does, word for word.
 CREATE TABLE facts (key INTEGER NOT NULL, name VARCHAR NOT NULL, value VARCHAR NOT NULL, ordinal INTEGER);
+-- By which texts that say nearly the same are found: see context_store.duplicates.
+CREATE TABLE sketches (mark BIGINT NOT NULL, key INTEGER NOT NULL);
 """
 
 # A failing disk or file; any other error of the engine is a bug of ours.

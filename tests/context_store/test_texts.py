@@ -102,7 +102,7 @@ def test_what_only_looks_like_front_matter_stays_text(text: str) -> None:
 
 def test_an_unknown_ending_is_refused() -> None:
     with pytest.raises(ImportRefused, match=r"convert it first"):
-        extract(b"text", "policy.docx")
+        extract(b"text", "policy.pptx")
 
 
 def test_a_folder_a_missing_file_a_large_file_and_a_pipe_are_refused(tmp_path: Path) -> None:
