@@ -7,9 +7,9 @@
    publication. After 3, all is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from context_store.curation import as_status, spoken
 from context_store.drafts import drop_version
@@ -22,6 +22,10 @@ from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
 from ledger.ledger import Ledger
 from ledger.transaction import AnyRow, Reading, Transaction
+
+T = TypeVar("T")
+
+_CHUNK: Final = 500  # databases limit how many values one statement may name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,23 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Wish:
+    """What somebody wants a release to do: bring versions in, take sources out for good, and let a source be
+    superseded by another one, as pairs of the old and the new.
+    """
+
+    added: tuple[ProvenanceId, ...] = ()
+    retired: tuple[str, ...] = ()
+    replaced: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
     """What a release will do.
 
-    `digests` are those of the added texts, as they were reviewed; `superseded` and `retired` go out.
+    `digests` are those of the added texts, as they were reviewed; `superseded`, each with the version that
+    takes its place, and `retired` go out.
     """
 
     tenant: str
@@ -49,34 +66,99 @@ class _Change:
     number: int
     added: tuple[ProvenanceId, ...]
     digests: tuple[str, ...]
-    superseded: tuple[ProvenanceId, ...]
+    superseded: tuple[tuple[ProvenanceId, ProvenanceId], ...]
     retired: tuple[ProvenanceId, ...]
+    reason: str
+
+    @property
+    def withdrawn(self) -> tuple[ProvenanceId, ...]:
+        """Every version that goes out."""
+        return (*(old for old, _ in self.superseded), *self.retired)
 
     def as_json(self) -> JsonObject:
+        """What the log keeps of it."""
         return {
             "release": self.number,
             "added": _texts(self.added),
-            "superseded": _texts(self.superseded),
+            "superseded": _texts([old for old, _ in self.superseded]),
             "retired": _texts(self.retired),
+            "reason": self.reason,
         }
 
 
 def publish(
-    store: KnowledgeStore, ledger: Ledger, tenant: str, versions: Sequence[ProvenanceId], by: str
+    store: KnowledgeStore,
+    ledger: Ledger,
+    tenant: str,
+    versions: Sequence[ProvenanceId],
+    by: str,
+    *,
+    reason: str = "",
 ) -> Release:
     """Publish accepted versions as the tenant's next release; each supersedes the version of its source that
     is in force.
 
     Raises `CurationRefused` when one of them was not accepted, or is older than what it would supersede.
     """
+    return _release(store, ledger, tenant, by, _bringing_in(versions, reason))
+
+
+def retire(
+    store: KnowledgeStore, ledger: Ledger, tenant: str, source: str, by: str, *, reason: str = ""
+) -> Release:
+    """Take a source out of force, by a release of its own. Its provenance ids go on resolving, and say so."""
+    return _release(store, ledger, tenant, by, Wish(retired=(source,), reason=reason))
+
+
+def supersede(
+    store: KnowledgeStore,
+    ledger: Ledger,
+    tenant: str,
+    source: str,
+    successor: str,
+    by: str,
+    *,
+    reason: str = "",
+) -> Release:
+    """Take a source out of force because another one, which is in force, says it now.
+
+    A release of its own. The old provenance ids go on resolving, and name the successor.
+    """
+    return _release(store, ledger, tenant, by, Wish(replaced=((source, successor),), reason=reason))
+
+
+def examine(
+    store: KnowledgeStore,
+    ledger: Ledger,
+    tenant: str,
+    versions: Sequence[ProvenanceId],
+    by: str,
+    look: Callable[[Change], T],
+) -> T:
+    """Let `look` see the library as publishing these versions would make it, and publish nothing.
+
+    While it looks the candidate's rows stand above the head, under the number in the change: whoever asks for
+    that release by number sees it, nobody else does, and nobody curates. Raises `CurationRefused` as
+    publishing would.
+    """
+    wish = _bringing_in(versions, "")
+    with store.curating:
+        change = ledger.read(lambda reading: _judge(reading, tenant, by, wish))
+        with store.writing() as cursor:
+            _drop_candidate(cursor, tenant, change.number - 1)
+        try:
+            with store.writing() as cursor:
+                _write_candidate(cursor, change)
+            return look(change)
+        finally:
+            with store.writing() as cursor:
+                _drop_candidate(cursor, tenant, change.number - 1)
+
+
+def _bringing_in(versions: Sequence[ProvenanceId], reason: str) -> Wish:
     if not versions:
         raise CurationRefused("There is nothing to publish; name at least one version that was accepted.")
-    return _release(store, ledger, tenant, by, tuple(sorted({version.whole() for version in versions})), ())
-
-
-def retire(store: KnowledgeStore, ledger: Ledger, tenant: str, source: str, by: str) -> Release:
-    """Take a source out of force, by a release of its own. Its provenance ids go on resolving, and say so."""
-    return _release(store, ledger, tenant, by, (), (source,))
+    return Wish(added=tuple(sorted({version.whole() for version in versions})), reason=reason)
 
 
 def recover(store: KnowledgeStore, ledger: Ledger) -> None:
@@ -84,7 +166,7 @@ def recover(store: KnowledgeStore, ledger: Ledger) -> None:
     ledger never heard of.
     """
     with store.curating:
-        with store.reading() as cursor:
+        with store.reading(limit_s=None) as cursor:
             tenants = [
                 row[0] for row in cursor.execute("SELECT DISTINCT tenant FROM versions ORDER BY 1").fetchall()
             ]
@@ -115,60 +197,69 @@ def _release(
     ledger: Ledger,
     tenant: str,
     by: str,
-    added: tuple[ProvenanceId, ...],
-    retired: tuple[str, ...],
+    wish: Wish,
 ) -> Release:
     with store.curating:
-        change = ledger.transact_now(lambda tx: _begin(tx, tenant, by, added, retired))
+        change = ledger.transact_now(lambda tx: _begin(tx, tenant, by, wish))
         with store.writing() as cursor:
             # Also what an earlier publication left behind that failed in this process.
             _drop_candidate(cursor, tenant, change.number - 1)
         with store.writing() as cursor:
             _write_candidate(cursor, change)
-        return ledger.transact_now(lambda tx: _move_head(tx, change, retired))
+        return ledger.transact_now(lambda tx: _move_head(tx, change, wish))
 
 
-def _begin(
-    tx: Transaction, tenant: str, by: str, added: tuple[ProvenanceId, ...], retired: tuple[str, ...]
-) -> _Change:
-    change = _judge(tx, tenant, by, added, retired)
+def _begin(tx: Transaction, tenant: str, by: str, wish: Wish) -> Change:
+    change = _judge(tx, tenant, by, wish)
     tx.append(Entry("publish.begun", tenant, change.as_json(), principal=by))
     return change
 
 
-def _judge(
-    reading: Reading, tenant: str, by: str, added: tuple[ProvenanceId, ...], retired: tuple[str, ...]
-) -> _Change:
+def _judge(reading: Reading, tenant: str, by: str, wish: Wish) -> Change:
     """What the release would do now; `CurationRefused` if it may not."""
-    sources = {version.source for version in added}
-    if len(sources) != len(added):
+    sources = {version.source for version in wish.added}
+    if len(sources) != len(wish.added):
         raise CurationRefused("Two versions of one source cannot be in force together; publish one of them.")
-    status = version_status.c
-    rows = reading.all(
-        version_status.select().where(
-            (status.tenant == tenant) & status.source.in_(sorted({*sources, *retired}))
-        )
-    )
+    touched = {*sources, *wish.retired, *(source for pair in wish.replaced for source in pair)}
+    rows = _rows_of(reading, tenant, sorted(touched))
     by_id = {ProvenanceId(row.source, row.version): row for row in rows}
     in_force = {
         row.source: ProvenanceId(row.source, row.version) for row in rows if row.status == "published"
     }
-    for version in added:
+    for version in wish.added:
         _check_accepted(version, by_id.get(version), in_force.get(version.source))
-    for source in retired:
+    for source in (*wish.retired, *(source for pair in wish.replaced for source in pair)):
         if source not in in_force:
             raise CurationRefused(
-                f"No version of {source!r} is in force in this tenant, so there is nothing to retire."
+                f"No version of {source!r} is in force in this tenant; list the sources to see what is."
             )
-    return _Change(
+    if any(old == new for old, new in wish.replaced):
+        raise CurationRefused("A source cannot be superseded by itself; publish a newer version of it.")
+    newer = {version.source: version for version in wish.added}
+    return Change(
         tenant=tenant,
         by=by,
         number=head_release(reading, tenant) + 1,
-        added=added,
-        digests=tuple(by_id[version].text_digest for version in added),
-        superseded=tuple(in_force[source] for source in sorted(sources) if source in in_force),
-        retired=tuple(in_force[source] for source in sorted(retired)),
+        added=wish.added,
+        digests=tuple(by_id[version].text_digest for version in wish.added),
+        superseded=(
+            *((in_force[source], newer[source]) for source in sorted(sources) if source in in_force),
+            *((in_force[old], in_force[new]) for old, new in sorted(wish.replaced)),
+        ),
+        retired=tuple(in_force[source] for source in sorted(wish.retired)),
+        reason=wish.reason,
     )
+
+
+def _rows_of(reading: Reading, tenant: str, sources: Sequence[str]) -> list[AnyRow]:
+    c = version_status.c
+    return [
+        row
+        for at in range(0, len(sources), _CHUNK)
+        for row in reading.all(
+            version_status.select().where((c.tenant == tenant) & c.source.in_(sources[at : at + _CHUNK]))
+        )
+    ]
 
 
 def _check_accepted(version: ProvenanceId, row: AnyRow | None, in_force: ProvenanceId | None) -> None:
@@ -185,9 +276,9 @@ def _check_accepted(version: ProvenanceId, row: AnyRow | None, in_force: Provena
         )
 
 
-def _write_candidate(cursor: Cursor, change: _Change) -> None:
+def _write_candidate(cursor: Cursor, change: Change) -> None:
     """The rows of a release that no reader sees until the head reaches it."""
-    for version in (*change.superseded, *change.retired):
+    for version in change.withdrawn:
         cursor.execute(
             """UPDATE published SET withdrawn_in = $release WHERE key = (
                 SELECT key FROM versions WHERE tenant = $tenant AND source = $source AND version = $version
@@ -227,8 +318,8 @@ def _drop_candidate(cursor: Cursor, tenant: str, head: int) -> None:
     )
 
 
-def _move_head(tx: Transaction, change: _Change, retired: tuple[str, ...]) -> Release:
-    if _judge(tx, change.tenant, change.by, change.added, retired) != change:
+def _move_head(tx: Transaction, change: Change, wish: Wish) -> Release:
+    if _judge(tx, change.tenant, change.by, wish) != change:
         raise CurationRefused("Something else was published in the meantime; look at it, and publish again.")
     tenant, number = change.tenant, change.number
     tx.execute(
@@ -241,26 +332,35 @@ def _move_head(tx: Transaction, change: _Change, retired: tuple[str, ...]) -> Re
     tx.append(Entry("release.published", tenant, change.as_json(), principal=change.by))
     for version in change.added:
         _set_status(tx, change, version, status="published", published_in=number)
-    for version in change.superseded:
-        _set_status(tx, change, version, status="superseded", withdrawn_in=number)
-        tx.append(Entry("version.superseded", tenant, _body(change, version), principal=change.by))
+    for version, successor in change.superseded:
+        _set_status(
+            tx, change, version, status="superseded", withdrawn_in=number, superseded_by=str(successor)
+        )
+        body: JsonObject = {**_body(change, version), "superseded_by": str(successor)}
+        tx.append(Entry("version.superseded", tenant, body, principal=change.by))
     for version in change.retired:
         _set_status(tx, change, version, status="retired", withdrawn_in=number)
         tx.append(Entry("version.retired", tenant, _body(change, version), principal=change.by))
-    return Release(tenant, number, tx.now_ms, change.by, change.added, change.superseded, change.retired)
+    superseded = tuple(old for old, _ in change.superseded)
+    return Release(tenant, number, tx.now_ms, change.by, change.added, superseded, change.retired)
 
 
-def _set_status(tx: Transaction, change: _Change, version: ProvenanceId, **values: Any) -> None:
+def _set_status(tx: Transaction, change: Change, version: ProvenanceId, **values: Any) -> None:
     c = version_status.c
     this = (c.tenant == change.tenant) & (c.source == version.source) & (c.version == version.version)
     tx.execute(version_status.update().where(this).values(**values, since_ms=tx.now_ms))
 
 
-def _body(change: _Change, version: ProvenanceId) -> JsonObject:
-    return {"source": version.source, "version": version.version, "release": change.number}
+def _body(change: Change, version: ProvenanceId) -> JsonObject:
+    return {
+        "source": version.source,
+        "version": version.version,
+        "release": change.number,
+        "reason": change.reason,
+    }
 
 
-def _named(change: _Change, version: ProvenanceId) -> dict[str, Any]:
+def _named(change: Change, version: ProvenanceId) -> dict[str, Any]:
     return {
         "tenant": change.tenant,
         "source": version.source,

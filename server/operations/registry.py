@@ -12,8 +12,10 @@ from server.operations import (
     evidence,
     gate,
     people,
+    releases,
     runs,
     sources,
+    upkeep,
     upstreams,
     workflows,
 )
@@ -40,8 +42,10 @@ OPERATIONS = registry(
         evidence,
         gate,
         people,
+        releases,
         runs,
         sources,
+        upkeep,
         upstreams,
         workflows,
     )
