@@ -269,16 +269,12 @@ def _write_postings(cursor: Cursor, first_key: int, indexed: Sequence[list[list[
     ]
     # Sorted by term, so that a query for few terms reads few blocks.
     rows.sort()
-    terms_, keys, ordinals, counts, lengths = zip(*rows, strict=True) if rows else ((),) * 5
     cursor.execute(
         """INSERT INTO postings SELECT unnest($terms::BIGINT[]), unnest($keys::INTEGER[]),
             unnest($ordinals::INTEGER[]), unnest($counts::INTEGER[]), unnest($lengths::INTEGER[])""",
         {
-            "terms": list(terms_),
-            "keys": list(keys),
-            "ordinals": list(ordinals),
-            "counts": list(counts),
-            "lengths": list(lengths),
+            name: [row[at] for row in rows]
+            for at, name in enumerate(("terms", "keys", "ordinals", "counts", "lengths"))
         },
     )
 

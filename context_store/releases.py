@@ -9,23 +9,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from context_store.curation import as_status, spoken
+from context_store.candidates import drop_candidate, write_candidate
+from context_store.changes import Change, Wish, judge
+from context_store.curation import as_status
 from context_store.drafts import drop_version
-from context_store.errors import CurationRefused, StoreUnavailable
+from context_store.errors import CurationRefused
 from context_store.head import head_release
 from context_store.provenance import ProvenanceId
-from context_store.store import Cursor, KnowledgeStore
+from context_store.store import KnowledgeStore
 from context_store.tables import release_head, releases, version_status
-from ledger.canonical import JsonObject, JsonValue
+from ledger.canonical import JsonObject
 from ledger.entries import Entry
 from ledger.ledger import Ledger
 from ledger.transaction import AnyRow, Reading, Transaction
 
 T = TypeVar("T")
-
-_CHUNK: Final = 500  # databases limit how many values one statement may name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +39,6 @@ class Release:
     added: tuple[ProvenanceId, ...]
     superseded: tuple[ProvenanceId, ...]
     retired: tuple[ProvenanceId, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody wants a release to do: bring versions in, take sources out for good, and let a source be
-    superseded by another one, as pairs of the old and the new.
-    """
-
-    added: tuple[ProvenanceId, ...] = ()
-    retired: tuple[str, ...] = ()
-    replaced: tuple[tuple[str, str], ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a release will do.
-
-    `digests` are those of the added texts, as they were reviewed; `superseded`, each with the version that
-    takes its place, and `retired` go out.
-    """
-
-    tenant: str
-    by: str
-    number: int
-    added: tuple[ProvenanceId, ...]
-    digests: tuple[str, ...]
-    superseded: tuple[tuple[ProvenanceId, ProvenanceId], ...]
-    retired: tuple[ProvenanceId, ...]
-    reason: str
-
-    @property
-    def withdrawn(self) -> tuple[ProvenanceId, ...]:
-        """Every version that goes out."""
-        return (*(old for old, _ in self.superseded), *self.retired)
-
-    def as_json(self) -> JsonObject:
-        """What the log keeps of it."""
-        return {
-            "release": self.number,
-            "added": _texts(self.added),
-            "superseded": _texts([old for old, _ in self.superseded]),
-            "retired": _texts(self.retired),
-            "reason": self.reason,
-        }
 
 
 def publish(
@@ -143,16 +98,16 @@ def examine(
     """
     wish = _bringing_in(versions, "")
     with store.curating:
-        change = ledger.read(lambda reading: _judge(reading, tenant, by, wish))
+        change = ledger.read(lambda reading: judge(reading, tenant, by, wish))
         with store.writing() as cursor:
-            _drop_candidate(cursor, tenant, change.number - 1)
+            drop_candidate(cursor, tenant, change.number - 1)
         try:
             with store.writing() as cursor:
-                _write_candidate(cursor, change)
+                write_candidate(cursor, change)
             return look(change)
         finally:
             with store.writing() as cursor:
-                _drop_candidate(cursor, tenant, change.number - 1)
+                drop_candidate(cursor, tenant, change.number - 1)
 
 
 def _bringing_in(versions: Sequence[ProvenanceId], reason: str) -> Wish:
@@ -178,7 +133,7 @@ def recover(store: KnowledgeStore, ledger: Ledger) -> None:
         strays = [row for row in unpublished if row not in known]
         with store.writing() as cursor:
             for tenant in tenants:
-                _drop_candidate(cursor, tenant, heads[tenant])
+                drop_candidate(cursor, tenant, heads[tenant])
             for tenant, source, version in strays:
                 drop_version(cursor, tenant, source, version, with_source=(tenant, source) not in sources)
 
@@ -203,123 +158,20 @@ def _release(
         change = ledger.transact_now(lambda tx: _begin(tx, tenant, by, wish))
         with store.writing() as cursor:
             # Also what an earlier publication left behind that failed in this process.
-            _drop_candidate(cursor, tenant, change.number - 1)
+            drop_candidate(cursor, tenant, change.number - 1)
         with store.writing() as cursor:
-            _write_candidate(cursor, change)
+            write_candidate(cursor, change)
         return ledger.transact_now(lambda tx: _move_head(tx, change, wish))
 
 
 def _begin(tx: Transaction, tenant: str, by: str, wish: Wish) -> Change:
-    change = _judge(tx, tenant, by, wish)
+    change = judge(tx, tenant, by, wish)
     tx.append(Entry("publish.begun", tenant, change.as_json(), principal=by))
     return change
 
 
-def _judge(reading: Reading, tenant: str, by: str, wish: Wish) -> Change:
-    """What the release would do now; `CurationRefused` if it may not."""
-    sources = {version.source for version in wish.added}
-    if len(sources) != len(wish.added):
-        raise CurationRefused("Two versions of one source cannot be in force together; publish one of them.")
-    touched = {*sources, *wish.retired, *(source for pair in wish.replaced for source in pair)}
-    rows = _rows_of(reading, tenant, sorted(touched))
-    by_id = {ProvenanceId(row.source, row.version): row for row in rows}
-    in_force = {
-        row.source: ProvenanceId(row.source, row.version) for row in rows if row.status == "published"
-    }
-    for version in wish.added:
-        _check_accepted(version, by_id.get(version), in_force.get(version.source))
-    for source in (*wish.retired, *(source for pair in wish.replaced for source in pair)):
-        if source not in in_force:
-            raise CurationRefused(
-                f"No version of {source!r} is in force in this tenant; list the sources to see what is."
-            )
-    if any(old == new for old, new in wish.replaced):
-        raise CurationRefused("A source cannot be superseded by itself; publish a newer version of it.")
-    newer = {version.source: version for version in wish.added}
-    return Change(
-        tenant=tenant,
-        by=by,
-        number=head_release(reading, tenant) + 1,
-        added=wish.added,
-        digests=tuple(by_id[version].text_digest for version in wish.added),
-        superseded=(
-            *((in_force[source], newer[source]) for source in sorted(sources) if source in in_force),
-            *((in_force[old], in_force[new]) for old, new in sorted(wish.replaced)),
-        ),
-        retired=tuple(in_force[source] for source in sorted(wish.retired)),
-        reason=wish.reason,
-    )
-
-
-def _rows_of(reading: Reading, tenant: str, sources: Sequence[str]) -> list[AnyRow]:
-    c = version_status.c
-    return [
-        row
-        for at in range(0, len(sources), _CHUNK)
-        for row in reading.all(
-            version_status.select().where((c.tenant == tenant) & c.source.in_(sources[at : at + _CHUNK]))
-        )
-    ]
-
-
-def _check_accepted(version: ProvenanceId, row: AnyRow | None, in_force: ProvenanceId | None) -> None:
-    if row is None:
-        raise CurationRefused(f"There is no version {version}; list the sources to see what there is.")
-    if row.status != "in_review" or row.reviewed_by is None:
-        standing = "in review, but not accepted" if row.status == "in_review" else spoken(row.status)
-        raise CurationRefused(
-            f"{version} is {standing}; only a version that was reviewed and accepted can be published."
-        )
-    if in_force is not None and version < in_force:
-        raise CurationRefused(
-            f"{in_force} is in force and newer than {version}; import the text again to go back to it."
-        )
-
-
-def _write_candidate(cursor: Cursor, change: Change) -> None:
-    """The rows of a release that no reader sees until the head reaches it."""
-    for version in change.withdrawn:
-        cursor.execute(
-            """UPDATE published SET withdrawn_in = $release WHERE key = (
-                SELECT key FROM versions WHERE tenant = $tenant AND source = $source AND version = $version
-            )""",
-            _named(change, version),
-        )
-    for version, digest in zip(change.added, change.digests, strict=True):
-        named = _named(change, version)
-        stored = cursor.execute(
-            """INSERT INTO published SELECT key, tenant, source, $release, NULL FROM versions
-            WHERE tenant = $tenant AND source = $source AND version = $version AND text_digest = $digest
-            RETURNING key""",
-            {**named, "digest": digest},
-        ).fetchall()
-        if not stored:
-            raise StoreUnavailable(
-                f"The knowledge store does not hold {version} as it was reviewed; run `bailiwick doctor`."
-            )
-        # Labels only restrict: what was asked for once stays asked for.
-        cursor.execute(
-            """INSERT INTO source_access SELECT tenant, source, $release,
-                list_sort(list_distinct(list_concat(v.labels, coalesce((
-                    SELECT arg_max(a.labels, a.since_release) FROM source_access a
-                    WHERE a.tenant = $tenant AND a.source = $source
-                ), []::VARCHAR[])))), v.collection
-            FROM versions v WHERE tenant = $tenant AND source = $source AND version = $version""",
-            named,
-        )
-
-
-def _drop_candidate(cursor: Cursor, tenant: str, head: int) -> None:
-    above = {"tenant": tenant, "head": head}
-    cursor.execute("DELETE FROM published WHERE tenant = $tenant AND published_in > $head", above)
-    cursor.execute("DELETE FROM source_access WHERE tenant = $tenant AND since_release > $head", above)
-    cursor.execute(
-        "UPDATE published SET withdrawn_in = NULL WHERE tenant = $tenant AND withdrawn_in > $head", above
-    )
-
-
 def _move_head(tx: Transaction, change: Change, wish: Wish) -> Release:
-    if _judge(tx, change.tenant, change.by, wish) != change:
+    if judge(tx, change.tenant, change.by, wish) != change:
         raise CurationRefused("Something else was published in the meantime; look at it, and publish again.")
     tenant, number = change.tenant, change.number
     tx.execute(
@@ -360,15 +212,6 @@ def _body(change: Change, version: ProvenanceId) -> JsonObject:
     }
 
 
-def _named(change: Change, version: ProvenanceId) -> dict[str, Any]:
-    return {
-        "tenant": change.tenant,
-        "source": version.source,
-        "version": version.version,
-        "release": change.number,
-    }
-
-
 def _known(reading: Reading, tenants: list[str]) -> tuple[set[tuple[str, str, int]], dict[str, int]]:
     c = version_status.c
     rows = reading.all(version_status.select().with_only_columns(c.tenant, c.source, c.version))
@@ -386,7 +229,3 @@ def _as_release(row: AnyRow, moved: Sequence[AnyRow]) -> Release:
 def _ids(moved: Sequence[AnyRow], number: int, status: str) -> tuple[ProvenanceId, ...]:
     found = (as_status(row).id for row in moved if row.withdrawn_in == number and row.status == status)
     return tuple(sorted(found))
-
-
-def _texts(versions: Sequence[ProvenanceId]) -> list[JsonValue]:
-    return [str(version) for version in versions]
