@@ -76,12 +76,14 @@ def judge(reading: Reading, tenant: str, by: str, wish: Wish) -> Change:
     for source in (*wish.retired, *(old for old, _ in wish.replaced)):
         if source not in in_force:
             raise CurationRefused(
-                f"No version of {source!r} is in force in this tenant, so there is nothing to retire or supersede."
+                f"No version of {source!r} is in force in this tenant,"
+                " so there is nothing to retire or supersede."
             )
     for old, new in wish.replaced:
         if new not in in_force or new == old:
             raise CurationRefused(
-                f"{old!r} can be superseded by another source in force, and {new!r} is none; publish one first."
+                f"{old!r} can be superseded by another source in force, and {new!r} is none;"
+                " publish it first."
             )
     newer = {version.source: version for version in wish.added}
     return Change(

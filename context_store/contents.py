@@ -101,7 +101,10 @@ def exported_versions(raw: bytes, name: str) -> list[Incoming]:
     Its front matter proposes what the release said of it; who imports it decides as ever. Raises
     `ImportRefused` for a file that is no release, was cut off or changed.
     """
-    head, *lines, seal = raw.splitlines(keepends=True) or [b""]
+    lines = raw.splitlines(keepends=True)
+    if len(lines) < 2:
+        raise _no_release(name)
+    head, *lines, seal = lines
     found, sealed = _parsed(head, name), _parsed(seal, name)
     if found.get("kind") != _KIND or found.get("v") != EXPORT_VERSION:
         raise ImportRefused(
@@ -119,8 +122,12 @@ def _parsed(line: bytes, name: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ImportRefused(f"{name} is no exported release; name a file that `release export` wrote.")
+        raise _no_release(name)
     return cast("dict[str, Any]", value)
+
+
+def _no_release(name: str) -> ImportRefused:
+    return ImportRefused(f"{name} is no exported release; name a file that `release export` wrote.")
 
 
 def _incoming(record: dict[str, Any], name: str) -> Incoming:

@@ -13,6 +13,7 @@ import ipaddress
 import socket
 import ssl
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import PurePosixPath
@@ -114,14 +115,14 @@ def _ask(place: SplitResult, deadline: float, *, allow_private: bool) -> _Answer
                 f"{place.path}?{place.query}" if place.query else place.path,
                 headers={"User-Agent": "bailiwick", "Accept-Encoding": "identity", "Accept": "*/*"},
             )
-            response = connection.getresponse()
-            if response.status in _MOVED and (there := response.headers.get("Location")):
-                return _Answer(there, response.headers, b"")
-            if response.status != 200:
-                raise ImportRefused(
-                    f"{urlunsplit(place)} answers {response.status} {response.reason}; check the address."
-                )
-            return _Answer(None, response.headers, _body(response, place, deadline))
+            with closing(connection.getresponse()) as response:
+                if response.status in _MOVED and (there := response.headers.get("Location")):
+                    return _Answer(there, response.headers, b"")
+                if response.status != 200:
+                    raise ImportRefused(
+                        f"{urlunsplit(place)} answers {response.status} {response.reason}; check the address."
+                    )
+                return _Answer(None, response.headers, _body(response, place, deadline))
         finally:
             connection.close()
     except ssl.SSLError as error:
