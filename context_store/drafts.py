@@ -7,7 +7,7 @@ release on it counts.
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -267,13 +267,16 @@ def _write_postings(cursor: Cursor, first_key: int, indexed: Sequence[list[list[
         for ordinal, found in enumerate(passages_of)
         for term, count in Counter(found).items()
     ]
+    if not rows:
+        return
     # Sorted by term, so that a query for few terms reads few blocks.
     rows.sort()
     cursor.execute(
-        """INSERT INTO postings SELECT unnest($terms::BIGINT[]), unnest($keys::INTEGER[]),
-            unnest($ordinals::INTEGER[]), unnest($counts::INTEGER[]), unnest($lengths::INTEGER[])""",
+        """INSERT INTO postings SELECT unnest(string_split($terms, ' ')::BIGINT[]),
+            unnest(string_split($keys, ' ')::INTEGER[]), unnest(string_split($ordinals, ' ')::INTEGER[]),
+            unnest(string_split($counts, ' ')::INTEGER[]), unnest(string_split($lengths, ' ')::INTEGER[])""",
         {
-            name: [row[at] for row in rows]
+            name: _spaced(row[at] for row in rows)
             for at, name in enumerate(("terms", "keys", "ordinals", "counts", "lengths"))
         },
     )
@@ -298,9 +301,15 @@ def _write_sketches(cursor: Cursor, keyed: Sequence[tuple[int, Draft]]) -> None:
     rows = [(mark, key) for key, draft in keyed for mark in sketch(draft.text)]
     if rows:
         cursor.execute(
-            "INSERT INTO sketches SELECT unnest($marks::BIGINT[]), unnest($keys::INTEGER[])",
-            {"marks": [mark for mark, _ in rows], "keys": [key for _, key in rows]},
+            """INSERT INTO sketches SELECT unnest(string_split($marks, ' ')::BIGINT[]),
+                unnest(string_split($keys, ' ')::INTEGER[])""",
+            {"marks": _spaced(mark for mark, _ in rows), "keys": _spaced(key for _, key in rows)},
         )
+
+
+def _spaced(numbers: Iterable[int]) -> str:
+    """Many numbers as one text, which the engine divides again: measured, half the time of a list."""
+    return " ".join(map(str, numbers))
 
 
 def _spelled(facts: tuple[tuple[str, str], ...]) -> str:

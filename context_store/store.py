@@ -24,7 +24,7 @@ from context_store.watch import Watch
 Cursor = duckdb.DuckDBPyConnection
 """A cursor of the store; it belongs to one thread at a time."""
 
-QUERY_LIMIT_S: Final = 20.0
+QUERY_LIMIT_S: Final = 30.0
 """How long one reading may take, in seconds, unless its caller says otherwise; then it is stopped."""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
