@@ -36,7 +36,7 @@ from context_store.opening import open_knowledge
 from context_store.provenance import ProvenanceId
 from context_store.releases import publish
 from context_store.tables import version_status
-from ledger.canonical import JsonObject
+from ledger.canonical import JsonObject, JsonValue
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.transaction import Transaction
@@ -269,7 +269,7 @@ def _act(made: Installation, url: str, told: Told) -> None:
     import base64
 
     first = told.next
-    documents = [
+    documents: list[JsonValue] = [
         {"name": one.name, "origin": one.origin, "content": base64.b64encode(one.raw).decode()}
         for one in (document(number) for number in range(first, first + TOGETHER))
     ]
@@ -278,7 +278,7 @@ def _act(made: Installation, url: str, told: Told) -> None:
         key = read_key_file(made.key_file(person), data_folder=made.data)
         return send_operation(url, name, args, sign_now(key, name, args))
 
-    ask("ada", "source.import", {"documents": [*documents]})
+    ask("ada", "source.import", {"documents": documents})
     told.hear(f"imported {first}")
     for number in range(first, first + TOGETHER):
         version = f"doc-{number}@1"

@@ -36,8 +36,11 @@ class Wanted:
     why_not: str | None = None
 
 
-def wanted(places: Sequence[str], *, allow_private: bool) -> list[Wanted]:
-    """What the arguments of the command name. Raises `ImportRefused` for a path that is not there."""
+def wanted(places: Sequence[str], data: Path, *, allow_private: bool) -> list[Wanted]:
+    """What the arguments of the command name; never what lies in the data folder itself.
+
+    Raises `ImportRefused` for a folder in which nothing can be imported.
+    """
     from context_store.errors import ImportRefused
     from context_store.fetch import is_address
     from context_store.folders import files_in
@@ -48,13 +51,17 @@ def wanted(places: Sequence[str], *, allow_private: bool) -> list[Wanted]:
         if is_address(text):
             found.append(Wanted(text, lambda text=text: _fetched(text, allow_private=allow_private)))
         elif path.is_dir():
-            inside = [
-                Wanted(one.name, lambda one=one: _read(one.path, one.name), one.why_not)
-                for one in files_in(path)
-            ]
-            if not any(one.why_not is None for one in inside):
+            inside = list(files_in(path, data))
+            if all(one.passed_over for one in inside):
                 raise ImportRefused(f"{path} holds no file that can be imported; name another folder.")
-            found += inside
+            found += [
+                Wanted(one.name, lambda one=one: _read(one.path, one.name), one.why_not)
+                for one in inside
+                if not one.passed_over
+            ]
+            if over := sum(one.passed_over for one in inside):
+                files = "1 file" if over == 1 else f"{over} files"
+                tell(f"  {files} of no kind that is read here {'was' if over == 1 else 'were'} passed over.")
         else:
             found.append(Wanted(path.name, lambda path=path: _read(path, path.name)))
     return found

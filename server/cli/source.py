@@ -40,7 +40,7 @@ def add(
     from server.errors import BadInput
 
     at = desk(data, key, person)
-    documents = wanted(places, allow_private=at.settings.fetch_private)
+    documents = wanted(places, at.folder.root, allow_private=at.settings.fetch_private)
     how = {
         "owner": owner,
         "labels": sorted(set(label or ())),
