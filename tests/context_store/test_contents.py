@@ -184,13 +184,14 @@ def test_an_exported_release_comes_in_elsewhere_as_drafts_that_say_the_same(
         other.close()
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "another"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "moved", "empty", "another"])
 def test_a_file_that_is_no_whole_release_is_refused(library: Library, damage: str) -> None:
     library.add(OLD)
     raw = export(library, 1)
     damaged = {
         "cut": raw[: raw.rindex(b"\n", 0, -1) + 1],
         "changed": raw.replace(b"30 days", b"99 days"),
+        "moved": raw.replace(b'"collection":"general"', b'"collection":"secrets"'),
         "empty": b"",
         "another": b'{"kind": "something"}\n{"sha256": "0"}\n',
     }[damage]

@@ -181,7 +181,8 @@ async def test_case_80_what_an_agent_proposes_is_a_draft_that_no_search_finds(ro
     assert (await peer.call("cite", run_id=run, source=said.body["source"])).code == "unknown_tool"
     # Curation is for people who sign: for an agent there is no such tool, and its key opens no operation.
     for act in ("publish_source", "source.publish", "source.review"):
-        assert (await peer.call(act, run_id=run, versions=[said.body["source"]])).code == "unknown_tool"
+        refused = await peer.call(act, run_id=run, versions=[said.body["source"]])
+        assert refused.error == (-32602, f"Unknown tool: {act}")
     head = room.read(lambda reading: head_release(reading, "acme"))
     published: JsonObject = {"versions": [said.body["source"]]}
     signed = sign_now(new_personal_key("bot"), "source.publish", published)
