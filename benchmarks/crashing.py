@@ -257,9 +257,10 @@ def _kill_a_server(made: Installation, told: Told, chance: random.Random) -> Non
         try:
             while True:
                 _act(made, f"http://127.0.0.1:{port}", told)
-        except DeskError:
+        except DeskError as error:
             if process.wait(10) != -signal.SIGKILL:
-                raise WrongAnswer("the server ended by itself") from None
+                last = (made.place / "serve.log").read_text(errors="replace")[-400:]
+                raise WrongAnswer(f"the server was not killed: {error} It printed: {last}") from None
         finally:
             timer.cancel()
 
