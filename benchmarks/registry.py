@@ -48,6 +48,18 @@ def _startup() -> Measure:
     return measure
 
 
+def _import() -> Measure:
+    from benchmarks.importing import measure
+
+    return measure
+
+
+def _crash() -> Measure:
+    from benchmarks.crashing import measure
+
+    return measure
+
+
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
     {
         "governed_call": Benchmark(
@@ -60,6 +72,14 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         ),
         "startup": Benchmark(
             "From nothing to the first answered request, and the time that importing takes.", _startup
+        ),
+        "import": Benchmark(
+            "Importing 10,000 pages, and adding one to them and publishing, beside SQLite's full-text index.",
+            _import,
+        ),
+        "crash": Benchmark(
+            "What is lost, torn or doubled when importing, publishing and serving are killed 100 times.",
+            _crash,
         ),
     }
 )

@@ -95,14 +95,16 @@ def build_bundle(
     pinned: Sequence[str] = (),
     budget: int,
     now_ms: int,
+    as_of: int | None = None,
 ) -> Bundle:
     """Gather the evidence for a need, as of `now_ms`, from what the grant covers.
 
     `pinned` names sources, versions or spans that are always in (see `pinned_items`); `budget` is in tokens
     by `estimate-1`. An empty need asks for the pinned items only. Nothing is recorded yet: `record_bundle`
-    before it is shown. Raises `NeedRefused` when the need is too long.
+    before it is shown. `as_of` takes the library as it was in another release, or as it would be in a
+    candidate: for people who examine it, never for a run. Raises `NeedRefused` when the need is too long.
     """
-    head = head_release(reading, grant.tenant)
+    head = head_release(reading, grant.tenant) if as_of is None else as_of
     with store.reading() as cursor:
         pins = [(pin, pinned_items(cursor, grant, head, pin, now_ms)) for pin in dict.fromkeys(pinned)]
         firm = [item for _, items in pins for item in items]

@@ -41,7 +41,7 @@ def check_store(store: KnowledgeStore, ledger: Ledger) -> StoreReport:
     with store.curating:
         logged = _logged_digests(ledger)
         rows, heads = ledger.read(_statuses)
-        with store.reading() as cursor:
+        with store.reading(limit_s=None) as cursor:
             texts = {
                 (tenant, source, version): (text_digest(text), published_in, withdrawn_in)
                 for tenant, source, version, text, published_in, withdrawn_in in cursor.execute(

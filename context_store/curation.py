@@ -33,12 +33,13 @@ class Status:
     reviewed_by: str | None
     published_in: int | None
     withdrawn_in: int | None
+    superseded_by: str | None
     valid_from_ms: int | None
     valid_until_ms: int | None
     since_ms: int
 
 
-def submit(tx: Transaction, tenant: str, version: ProvenanceId, by: str) -> Status:
+def submit(tx: Transaction, tenant: str, version: ProvenanceId, by: str, *, reason: str = "") -> Status:
     """Hand a draft in for review. Raises `CurationRefused` unless it is a draft."""
     return _move(
         tx,
@@ -46,7 +47,7 @@ def submit(tx: Transaction, tenant: str, version: ProvenanceId, by: str) -> Stat
         version,
         by,
         "version.submitted",
-        {},
+        {"reason": reason},
         ("draft",),
         {"status": "in_review", "reviewed_by": None},
     )
@@ -103,6 +104,7 @@ def as_status(row: AnyRow) -> Status:
         reviewed_by=row.reviewed_by,
         published_in=row.published_in,
         withdrawn_in=row.withdrawn_in,
+        superseded_by=row.superseded_by,
         valid_from_ms=row.valid_from_ms,
         valid_until_ms=row.valid_until_ms,
         since_ms=row.since_ms,

@@ -5,46 +5,35 @@ The channel outranks the document. Who imports, with which authority and under w
 Re-importing unchanged content makes no new version.
 """
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
-from typing import Final, Literal
+from pathlib import Path
+from typing import Literal
 
-from context_store.drafts import Draft, Latest, drop_version, latest_version, next_key, write_draft
+from context_store.drafts import (
+    Draft,
+    bytes_digest,
+    drop_version,
+    existing,
+    latest_versions,
+    next_key,
+    read_before,
+    write_drafts,
+)
+from context_store.duplicates import Duplicate, find_duplicates
 from context_store.errors import ImportRefused
-from context_store.extract import Document, extract, read_file
-from context_store.front_matter import check_source_id
+from context_store.extract import Document, check_name, extract, extractor_of, read_file
+from context_store.front_matter import Proposal
+from context_store.grants import CurationGrant
+from context_store.intake import Incoming, Intake, check_claim, settle
 from context_store.provenance import ProvenanceId
 from context_store.store import KnowledgeStore
 from context_store.tables import version_status
-from ledger.canonical import JsonObject, text_digest
+from ledger.canonical import JsonObject
 from ledger.entries import Entry
 from ledger.ledger import Ledger
 from ledger.transaction import AnyRow, Reading, Transaction
-from policies.principals import is_valid_id, require_id
-
-Authority = Literal["human", "imported", "agent"]
-
-DEFAULT_COLLECTION: Final = "general"
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """How a text comes in.
-
-    `by` is the principal that brings it. `owner` and `source_id` are what the channel itself says, before any
-    front matter; `labels` are added to what the document asks for; `collection` goes before the document's.
-    """
-
-    tenant: str
-    by: str
-    authority: Authority = "imported"
-    owner: str | None = None
-    source_id: str | None = None
-    labels: frozenset[str] = frozenset()
-    collection: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +41,8 @@ class Imported:
     """What an import did: `new` source, `changed` (a new version of a known one), or `unchanged` (nothing was
     written).
 
-    `ignored` names keys of the front matter that mean nothing here.
+    `ignored` names keys of the front matter that mean nothing here; `duplicates` are versions of other
+    sources that say the same, or nearly.
     """
 
     id: ProvenanceId
@@ -61,6 +51,7 @@ class Imported:
     passages: int
     text_digest: str
     ignored: tuple[str, ...]
+    duplicates: tuple[Duplicate, ...] = ()
 
 
 def import_source(store: KnowledgeStore, ledger: Ledger, path: Path, intake: Intake) -> Imported:
@@ -74,116 +65,171 @@ def import_source(store: KnowledgeStore, ledger: Ledger, path: Path, intake: Int
 def import_text(
     store: KnowledgeStore, ledger: Ledger, raw: bytes, name: str, origin: str, intake: Intake
 ) -> Imported:
-    """Import bytes as if they stood in a file called `name`; `origin` is the URI that the source is recorded
-    under.
+    """Import one text; see `import_many`. Raises the refusal."""
+    [outcome] = import_many(store, ledger, [Incoming(name, origin, raw)], intake)
+    if isinstance(outcome, ImportRefused):
+        raise outcome
+    return outcome
+
+
+def import_many(
+    store: KnowledgeStore, ledger: Ledger, incoming: Sequence[Incoming], intake: Intake
+) -> list[Imported | ImportRefused]:
+    """Import several texts together: each becomes a draft, or is refused for itself.
+
+    What becomes drafts is one transaction in the store and then one in the ledger, so a crash leaves all of
+    them or none. Importing the same again changes nothing, and is quick where its text was read from it
+    before: so an import that was interrupted is resumed by repeating it.
     """
-    document = extract(raw, name)
-    draft = _settle(document, name, origin, intake)
-    with store.curating:
-        rows = ledger.read(lambda reading: _versions(reading, draft))
-        with store.reading() as cursor:
-            latest = latest_version(cursor, draft.tenant, draft.source) if rows else None
-        outcome = "changed" if rows else "new"
-        if latest is not None:
-            _check_claim(draft, latest, name, derived=not (intake.source_id or document.proposal.id))
-            if rows[-1].status != "retired" and latest.version == rows[-1].version and latest.same_as(draft):
-                return _imported(replace(draft, version=latest.version), "unchanged", document)
-        draft = replace(draft, version=rows[-1].version + 1 if rows else 1)
+    outcomes: dict[int, Imported | ImportRefused] = {}
+    settled: dict[int, tuple[Draft, Document]] = {}
+    for number, (one, document) in enumerate(zip(incoming, _documents(store, incoming, intake), strict=True)):
+        try:
+            if isinstance(document, ImportRefused):
+                raise document
+            settled[number] = (settle(document, one, intake), document)
+        except ImportRefused as refused:
+            outcomes[number] = refused
+    if settled:
+        with store.curating:
+            outcomes |= _import_settled(store, ledger, incoming, settled, intake)
+    return [outcomes[number] for number in range(len(incoming))]
+
+
+def _import_settled(
+    store: KnowledgeStore,
+    ledger: Ledger,
+    incoming: Sequence[Incoming],
+    settled: Mapping[int, tuple[Draft, Document]],
+    intake: Intake,
+) -> dict[int, Imported | ImportRefused]:
+    tenant, sources = intake.tenant, sorted({draft.source for draft, _ in settled.values()})
+    known = ledger.read(lambda reading: _versions(reading, tenant, sources))
+    with store.reading() as cursor:
+        latest = latest_versions(cursor, tenant, sorted(known))
+    outcomes: dict[int, Imported | ImportRefused] = {}
+    drafts: dict[int, Draft] = {}
+    taken: dict[str, int] = {}
+    for number, (draft, document) in settled.items():
+        name, rows = incoming[number].name, known.get(draft.source, [])
+        try:
+            if (other := taken.setdefault(draft.source, number)) != number:
+                raise ImportRefused(
+                    f"{name} and {incoming[other].name} would both be the source {draft.source!r};"
+                    " give one of them another id."
+                )
+            newest = latest.get(draft.source)
+            if newest is not None:
+                named = intake.source_id or document.proposal.id
+                check_claim(draft, newest, name, derived=not named)
+                same = newest.version == rows[-1].version and newest.same_as(draft)
+                if same and rows[-1].status != "retired":
+                    unchanged = replace(draft, version=newest.version)
+                    outcomes[number] = _imported(unchanged, "unchanged", document)
+                    continue
+            drafts[number] = replace(draft, version=rows[-1].version + 1 if rows else 1)
+        except ImportRefused as refused:
+            outcomes[number] = refused
+    if drafts:
+        _keep(store, ledger, list(drafts.values()), known)
+    named = [draft.id for draft in drafts.values()]
+    alike = _alike(store, named, intake)
+    for number, draft in drafts.items():
+        made = _imported(draft, "changed" if draft.source in known else "new", settled[number][1])
+        outcomes[number] = replace(made, duplicates=alike.get(made.id, ()))
+    return outcomes
+
+
+def _sources(drafts: Mapping[int, Draft]) -> set[str]:
+    return {draft.source for draft in drafts.values()}
+
+
+def _keep(
+    store: KnowledgeStore, ledger: Ledger, drafts: Sequence[Draft], known: Mapping[str, Sequence[AnyRow]]
+) -> None:
+    """Write the drafts, first into the store and then into the ledger, from where on they exist."""
+    new_sources = _sources(dict(enumerate(drafts))) - known.keys()
+    with store.reading() as cursor:
+        strays = existing(cursor, [draft.id for draft in drafts], drafts[0].tenant)
+    if strays:
         with store.writing() as cursor:
             # What an import that failed in between left behind, and the ledger never heard of.
-            drop_version(cursor, draft.tenant, draft.source, draft.version, with_source=not rows)
-        with store.writing() as cursor:
-            write_draft(cursor, draft, next_key(cursor), new_source=not rows)
-        ledger.transact_now(lambda tx: _record(tx, draft, new_source=not rows))
-    return _imported(draft, outcome, document)
+            for stray in strays:
+                drop_version(
+                    cursor,
+                    drafts[0].tenant,
+                    stray.source,
+                    stray.version,
+                    with_source=stray.source in new_sources,
+                )
+    with store.writing() as cursor:
+        write_drafts(cursor, drafts, next_key(cursor), new_sources)
+    ledger.transact_now(lambda tx: _record(tx, drafts, new_sources))
 
 
-def _settle(document: Document, name: str, origin: str, intake: Intake) -> Draft:
-    """The draft under the rules of the channel, before its version is known."""
-    proposal = document.proposal
-    tenant, by = require_id(intake.tenant, "a tenant"), require_id(intake.by, "a principal")
-    for label in intake.labels:
-        _check_name(label, "a label")
-    if intake.authority == "agent":
-        # An agent stays within its own name: it can neither claim another's id nor learn whether that exists.
-        source = _within(by, intake.source_id or proposal.id or _slug(name), name)
-        if (proposal.owner or by) != by:
-            raise ImportRefused(
-                f"{name} names {proposal.owner!r} as its owner; an agent proposes texts of its own only."
-            )
-        owner = by
-    else:
-        source = check_source_id(intake.source_id or proposal.id or _slug(name), name)
-        owner = intake.owner or proposal.owner or by
-    return Draft(
-        tenant=tenant,
-        source=source,
-        version=0,
-        owner=_check_name(owner, "an owner"),
-        origin=origin,
-        author=by,
-        authority=intake.authority,
-        title=document.title,
-        text=document.text,
-        text_digest=text_digest(document.text),
-        extracted_by=document.extracted_by,
-        labels=tuple(sorted(intake.labels | proposal.labels)),
-        collection=_check_name(
-            intake.collection or proposal.collection or DEFAULT_COLLECTION, "a collection"
-        ),
-        facts=proposal.facts,
-        valid_from_ms=proposal.valid_from_ms,
-        valid_until_ms=proposal.valid_until_ms,
-        passages=document.passages,
-    )
+def _alike(
+    store: KnowledgeStore, versions: Sequence[ProvenanceId], intake: Intake
+) -> Mapping[ProvenanceId, tuple[Duplicate, ...]]:
+    """Duplicates are for people who curate; an agent learns nothing about texts that it may not read."""
+    if intake.authority == "agent" or not versions:
+        return {}
+    with store.reading() as cursor:
+        return find_duplicates(cursor, CurationGrant(intake.tenant, intake.by), versions)
 
 
-def _check_name(text: str, what: str) -> str:
-    if not is_valid_id(text):
-        raise ImportRefused(
-            f"{text[:60]!r} cannot name {what}: use 1 to 63 lower-case letters, digits, dots, dashes"
-            " or underscores."
-        )
-    return text
+def _documents(
+    store: KnowledgeStore, incoming: Sequence[Incoming], intake: Intake
+) -> Iterator[Document | ImportRefused]:
+    """What each of them says: read anew, or as it was read from the very same bytes before."""
+    for one in incoming:
+        try:
+            check_name(one.name)
+            reader = extractor_of(one.name)
+            before = None if reader is None else _read_before(store, one, reader, intake)
+            yield before or extract(one.raw, one.name)
+        except ImportRefused as refused:
+            yield refused
 
 
-def _check_claim(draft: Draft, latest: Latest, name: str, *, derived: bool) -> None:
-    """Whether this import may add a version to a source that exists."""
-    if draft.owner != latest.owner:
-        raise ImportRefused(
-            f"The source {draft.source!r} belongs to {latest.owner}, not to {draft.owner};"
-            f" name its owner if you act for them, or give {name} another id."
-        )
-    if derived and draft.origin != latest.origin:
-        raise ImportRefused(
-            f"The source {draft.source!r} came from {latest.origin}, and {name} would take its id by its file"
-            " name alone; say that it is the same source by naming the id, or give it another one."
-        )
+def _read_before(store: KnowledgeStore, one: Incoming, reader: str, intake: Intake) -> Document | None:
+    with store.reading() as cursor:
+        found = read_before(cursor, intake.tenant, one.origin, bytes_digest(one.raw), reader)
+    return None if found is None else Document(found[1], found[0], Proposal(), found[2], reader)
 
 
-def _record(tx: Transaction, draft: Draft, *, new_source: bool) -> None:
+def _record(tx: Transaction, drafts: Sequence[Draft], new_sources: Collection[str]) -> None:
     tx.execute(
-        version_status.insert().values(
-            tenant=draft.tenant,
-            source=draft.source,
-            version=draft.version,
-            status="draft",
-            text_digest=draft.text_digest,
-            author=draft.author,
-            valid_from_ms=draft.valid_from_ms,
-            valid_until_ms=draft.valid_until_ms,
-            since_ms=tx.now_ms,
-        )
+        version_status.insert(),
+        [
+            {
+                "tenant": draft.tenant,
+                "source": draft.source,
+                "version": draft.version,
+                "status": "draft",
+                "text_digest": draft.text_digest,
+                "author": draft.author,
+                "valid_from_ms": draft.valid_from_ms,
+                "valid_until_ms": draft.valid_until_ms,
+                "since_ms": tx.now_ms,
+            }
+            for draft in drafts
+        ],
     )
-    if new_source:
-        proposed: JsonObject = {"source": draft.source, "owner": draft.owner, "origin": draft.origin}
-        tx.append(Entry("source.proposed", draft.tenant, proposed, principal=draft.author))
-    tx.append(Entry("version.drafted", draft.tenant, draft.as_json(), principal=draft.author))
+    for draft in drafts:
+        if draft.source in new_sources:
+            proposed: JsonObject = {"source": draft.source, "owner": draft.owner, "origin": draft.origin}
+            tx.append(Entry("source.proposed", draft.tenant, proposed, principal=draft.author))
+        tx.append(Entry("version.drafted", draft.tenant, draft.as_json(), principal=draft.author))
 
 
-def _versions(reading: Reading, draft: Draft) -> Sequence[AnyRow]:
-    mine = (version_status.c.tenant == draft.tenant) & (version_status.c.source == draft.source)
-    return reading.all(version_status.select().where(mine).order_by(version_status.c.version))
+def _versions(reading: Reading, tenant: str, sources: Sequence[str]) -> dict[str, list[AnyRow]]:
+    """Every version that the ledger knows of these sources, oldest first."""
+    c = version_status.c
+    mine = (c.tenant == tenant) & c.source.in_(sources)
+    found: defaultdict[str, list[AnyRow]] = defaultdict(list)
+    for row in reading.all(version_status.select().where(mine).order_by(c.source, c.version)):
+        found[row.source].append(row)
+    return dict(found)
 
 
 def _imported(draft: Draft, outcome: Literal["new", "changed", "unchanged"], document: Document) -> Imported:
@@ -195,16 +241,3 @@ def _imported(draft: Draft, outcome: Literal["new", "changed", "unchanged"], doc
         text_digest=draft.text_digest,
         ignored=document.proposal.ignored,
     )
-
-
-def _slug(name: str) -> str:
-    """A source id from a file's name: `Returns & Refunds.md` gives `returns-refunds`."""
-    plain = unicodedata.normalize("NFKD", PurePath(name).stem).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:100].strip("-._")
-    if not slug:
-        raise ImportRefused(f"The name of {name} gives no id; name one, or write `id:` in its front matter.")
-    return slug
-
-
-def _within(by: str, source_id: str, name: str) -> str:
-    return check_source_id(source_id if source_id.startswith(f"{by}.") else f"{by}.{source_id}", name)

@@ -34,7 +34,10 @@ def stored_text(raw: bytes, name: str) -> str:
     """
     for magic, kind in _MAGIC:
         if raw.startswith(magic):
-            raise ImportRefused(f"{name} is {kind}; save it as Markdown or plain text and add that file.")
+            raise ImportRefused(
+                f"{name} is {kind}, though its name says it is text; give it the name of what it is,"
+                " or save it as Markdown or plain text."
+            )
     if raw.startswith(_UTF16):
         raise ImportRefused(f"{name} is UTF-16; save it as UTF-8 and add it again.")
     try:

@@ -29,7 +29,7 @@ def open_knowledge(path: Path | str, ledger: Ledger) -> KnowledgeStore:
 
 def _refuse_missing(store: KnowledgeStore, ledger: Ledger) -> None:
     known = ledger.read(lambda reading: reading.all(_PUBLISHED))
-    with store.reading() as cursor:
+    with store.reading(limit_s=None) as cursor:
         rows = cursor.execute(
             "SELECT v.tenant, v.source, v.version FROM published JOIN versions v USING (key)"
         ).fetchall()

@@ -7,7 +7,7 @@ whatever fails either is absent, and absence has one form: None.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from context_store.grants import ReadGrant
 from context_store.head import head_release
@@ -74,6 +74,8 @@ def resolve(
         return None
     quote, title, section, collection, authority, text_digest, valid_from_ms, valid_until_ms = row
     standing, successor = _standing(reading, grant, cited, now_ms)
+    if successor is not None and successor.source != cited.source:
+        successor = successor if _is_covered(store, asked, successor) else None
     return Resolved(
         id=cited,
         quote=quote,
@@ -134,6 +136,24 @@ WHERE r.source = $source AND r.version = $version
 """  # noqa: S608  (no text of a client is in it)
 
 
+_COVERED = f"""
+{READABLE}
+SELECT 1 FROM readable WHERE source = $source AND version = $version
+"""  # noqa: S608  (no text of a client is in it)
+
+
+def _is_covered(store: KnowledgeStore, asked: dict[str, Any], version: ProvenanceId) -> bool:
+    """Whether the grant in `asked` covers another source, which took the place of the one asked for."""
+    named = {name: value for name, value in asked.items() if name not in ("first", "last")}
+    with store.reading() as cursor:
+        return (
+            cursor.execute(
+                _COVERED, {**named, "source": version.source, "version": version.version}
+            ).fetchone()
+            is not None
+        )
+
+
 def _standing(
     reading: Reading, grant: ReadGrant, cited: ProvenanceId, now_ms: int
 ) -> tuple[Standing, ProvenanceId | None]:
@@ -148,6 +168,8 @@ def _standing(
     own = next(row for row in rows if row.version == cited.version)
     in_force = [row for row in rows if row.status == "published" and row.published_in <= grant.release]
     successor = next((ProvenanceId(cited.source, row.version) for row in in_force if row is not own), None)
+    if successor is None and own.superseded_by is not None:
+        successor = ProvenanceId.parse(own.superseded_by)
     return standing_of(own.status, own.valid_from_ms, own.valid_until_ms, now_ms), successor
 
 

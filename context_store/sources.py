@@ -123,3 +123,24 @@ _BY_ID = (version_status.c.source, version_status.c.version)
 
 def _statuses(grant: CurationGrant):
     return version_status.select().where(version_status.c.tenant == grant.tenant)
+
+
+def newest_version(reading: Reading, tenant: str, source: str) -> ProvenanceId | None:
+    """The newest version of a source, drafts included; None when the tenant has no such source."""
+    c = version_status.c
+    newest = (
+        version_status.select()
+        .where((c.tenant == tenant) & (c.source == source))
+        .order_by(c.version.desc())
+        .limit(1)
+    )
+    row = reading.one(newest)
+    return None if row is None else ProvenanceId(row.source, row.version)
+
+
+def accepted_versions(reading: Reading, tenant: str) -> list[ProvenanceId]:
+    """Every version that was reviewed and accepted and is not published yet, by id."""
+    c = version_status.c
+    accepted = (c.tenant == tenant) & (c.status == "in_review") & c.reviewed_by.is_not(None)
+    rows = reading.all(version_status.select().where(accepted).order_by(c.source, c.version))
+    return [ProvenanceId(row.source, row.version) for row in rows]

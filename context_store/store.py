@@ -18,11 +18,14 @@ from typing import Final, Self
 import duckdb
 
 from context_store.errors import StoreError, StoreOwned, StoreUnavailable
+from context_store.migrations import SCHEMA_VERSION, migrate
+from context_store.watch import Watch
 
 Cursor = duckdb.DuckDBPyConnection
 """A cursor of the store; it belongs to one thread at a time."""
 
-SCHEMA_VERSION: Final = "1"
+QUERY_LIMIT_S: Final = 30.0
+"""How long one reading may take, in seconds, unless its caller says otherwise; then it is stopped."""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -45,6 +48,7 @@ CREATE TABLE versions (
     normalised_by VARCHAR NOT NULL, extracted_by VARCHAR NOT NULL, indexed_by VARCHAR NOT NULL,
     authority VARCHAR NOT NULL, labels VARCHAR[] NOT NULL, collection VARCHAR, facts VARCHAR NOT NULL,
     valid_from_ms BIGINT, valid_until_ms BIGINT, passages INTEGER NOT NULL, terms BIGINT NOT NULL,
+    raw_digest VARCHAR NOT NULL,
     UNIQUE (tenant, source, version)
 );
 -- A version is part of the releases from `published_in` up to, not including, `withdrawn_in`.
@@ -69,6 +73,8 @@ CREATE TABLE postings (
 );
 -- A declared fact, once for each passage that states its value; ordinal NULL: none does, word for word.
 CREATE TABLE facts (key INTEGER NOT NULL, name VARCHAR NOT NULL, value VARCHAR NOT NULL, ordinal INTEGER);
+-- By which texts that say nearly the same are found: see context_store.duplicates.
+CREATE TABLE sketches (mark BIGINT NOT NULL, key INTEGER NOT NULL);
 """
 
 # A failing disk or file; any other error of the engine is a bug of ours.
@@ -91,6 +97,7 @@ class KnowledgeStore:
         self.curating = threading.RLock()
         self._connection = connection
         self._writing = threading.Lock()
+        self._watch = Watch()
         # Also when nobody closes it: an engine that is still open when Python ends complains on stderr.
         self._release = weakref.finalize(self, _release, path, connection)
 
@@ -117,16 +124,28 @@ class KnowledgeStore:
         return cls(place, connection)
 
     @contextmanager
-    def reading(self) -> Generator[Cursor]:
-        """A cursor that sees one state of the file for as long as the block lasts."""
+    def reading(self, limit_s: float | None = QUERY_LIMIT_S) -> Generator[Cursor]:
+        """A cursor that sees one state of the file for as long as the block lasts.
+
+        A query that still runs after `limit_s` seconds is stopped, and `StoreUnavailable` is raised; None
+        sets no limit, for work that reads everything and that nobody waits for.
+        """
         cursor = self._cursor()
+        reader = None if limit_s is None else self._watch.enter(limit_s, cursor.interrupt)
         try:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             yield cursor
             cursor.execute("COMMIT")
+        except duckdb.InterruptException as error:
+            raise StoreUnavailable(
+                f"Reading the knowledge store took longer than {limit_s:g} seconds and was stopped;"
+                " ask for less."
+            ) from error
         except _FAILING as error:
             raise _unusable(error) from error
         finally:
+            if reader is not None:
+                self._watch.leave(reader)
             cursor.close()
 
     @contextmanager
@@ -144,6 +163,21 @@ class KnowledgeStore:
                 raise _unusable(error) from error
             finally:
                 cursor.close()  # an open transaction ends with its cursor, undone
+
+    @contextmanager
+    def still(self) -> Generator[Path]:
+        """Nobody writes for the length of the block, and all that was written stands in the file that it
+        gives: it can be copied while others read.
+        """
+        with self._writing:
+            cursor = self._cursor()
+            try:
+                cursor.execute("CHECKPOINT")
+            except (*_FAILING, duckdb.TransactionException) as error:
+                raise _unusable(error) from error
+            finally:
+                cursor.close()
+            yield self.path
 
     def close(self) -> None:
         """Give the file free. Doing so twice is harmless."""
@@ -198,17 +232,14 @@ def _prepare(connection: Cursor, place: Path) -> None:
     if not found:
         connection.execute("BEGIN TRANSACTION")
         connection.execute(_SCHEMA)
-        connection.execute("INSERT INTO store_info VALUES ('schema', $version)", {"version": SCHEMA_VERSION})
+        connection.execute(
+            "INSERT INTO store_info VALUES ('schema', $version)", {"version": str(SCHEMA_VERSION)}
+        )
         connection.execute("COMMIT")
         return
     if ("store_info",) not in found:
         raise StoreUnavailable(f"{place} is a database, but not a knowledge store; name another file.")
-    row = connection.execute("SELECT value FROM store_info WHERE name = 'schema'").fetchone()
-    if row is None or row[0] != SCHEMA_VERSION:
-        raise StoreUnavailable(
-            f"The knowledge store {place} has schema {row[0] if row else 'unknown'} and this version reads"
-            f" {SCHEMA_VERSION}; use the version that wrote it."
-        )
+    migrate(connection, place)
 
 
 def _release(place: Path, connection: Cursor) -> None:

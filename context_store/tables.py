@@ -56,6 +56,7 @@ version_status = Table(
     Column("reviewed_by", Text),
     Column("published_in", Integer),
     Column("withdrawn_in", Integer),
+    Column("superseded_by", Text),
     Column("valid_from_ms", BigInteger),
     Column("valid_until_ms", BigInteger),
     Column("since_ms", BigInteger, nullable=False),
@@ -71,6 +72,9 @@ version_status = Table(
     CheckConstraint(
         "(status IN ('superseded', 'retired')) = (withdrawn_in IS NOT NULL)",
         name="version_status_withdrawn_in_a_release",
+    ),
+    CheckConstraint(
+        "(status = 'superseded') = (superseded_by IS NOT NULL)", name="version_status_superseded_by_another"
     ),
     CheckConstraint("text_digest LIKE 'sha256:%'", name="version_status_names_a_digest"),
     CheckConstraint(

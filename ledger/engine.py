@@ -84,6 +84,13 @@ class Database(ABC):
         yield from ()
 
     @abstractmethod
+    def copy_to(self, path: Path) -> None:
+        """Write one consistent state of the database to a new SQLite file, while others go on writing.
+
+        Raises `LedgerError` for an engine that brings its own tools for that.
+        """
+
+    @abstractmethod
     def check_in_place(self) -> None:
         """Raise `LedgerUnavailable` if open connections no longer lead to the database of this name."""
 
@@ -134,6 +141,16 @@ class Sqlite(Database):
         """The same as for writing."""
         with self.connect_writing() as connection, self.writing(connection):
             yield connection
+
+    def copy_to(self, path: Path) -> None:
+        """By SQLite's own online backup: all pages in one step, so no writer can make it begin again."""
+        try:
+            with closing(self._connect("ro")) as own, closing(sqlite3.connect(path)) as copy:
+                own.backup(copy)
+                # The copy is one file: it goes elsewhere without the others that WAL keeps beside it.
+                copy.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"The ledger cannot be copied to {path}: {error}.") from error
 
     def check_in_place(self) -> None:
         """SQLite goes on writing happily into a file that was deleted or replaced, so we look ourselves."""
@@ -233,6 +250,10 @@ class Postgres(Database):
 
     def make_room(self) -> None:
         """PostgreSQL keeps written-ahead segments of full size itself."""
+
+    def copy_to(self, path: Path) -> None:
+        """Refused: PostgreSQL is backed up by those who run it."""
+        raise LedgerError("The ledger is in PostgreSQL; back it up with its own tools, such as pg_dump.")
 
     def check_in_place(self) -> None:
         """A connection to a server that is gone fails by itself."""

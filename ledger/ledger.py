@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, inspect, select
@@ -137,6 +138,11 @@ class Ledger:
         keys = self._seal.keys.public_keys("head")
         with self._snapshot() as reading:
             yield from export_log(reading, keys, origin=self.origin)
+
+    def copy_to(self, path: Path) -> None:
+        """Write one consistent state of the ledger to a new file, while others go on writing."""
+        self._database.check_in_place()
+        self._database.copy_to(path)
 
     @property
     def origin(self) -> str:

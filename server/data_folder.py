@@ -62,6 +62,11 @@ class DataFolder:
         return self.root / "knowledge.duckdb"
 
     @property
+    def mark_file(self) -> Path:
+        """What makes the folder a data folder."""
+        return self.root / _MARK
+
+    @property
     def keys_dir(self) -> Path:
         """The server's key ring."""
         return self.root / "keys"
@@ -154,7 +159,7 @@ def creating_folder(root: Path) -> Generator[DataFolder]:
     place = root.expanduser().absolute()
     draft = place.parent / f".{place.name}.{secrets.token_hex(4)}"
     try:
-        _refuse_taken(place)
+        refuse_taken(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir(mode=0o700)
         folder = DataFolder(draft, new_id("fld", system_now_ms()))
@@ -168,7 +173,10 @@ def creating_folder(root: Path) -> Generator[DataFolder]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _refuse_taken(place: Path) -> None:
+def refuse_taken(place: Path) -> None:
+    """`RuleRefused` or `BadInput` unless a data folder can be made at `place`: nothing is there, or an empty
+    folder.
+    """
     if (place / _MARK).exists():
         raise RuleRefused(f"{place} is a data folder already; use it as it is, or name another place.")
     if place.is_dir():

@@ -11,8 +11,8 @@ from ledger.canonical import JsonObject
 from policies.operations import SignedOperation
 from server.errors import BadInput, DeskError, Unavailable
 
-MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-"""The largest operation, in bytes: a source of 5 MiB in base64, and what stands around it."""
+MAX_BODY_BYTES: Final = 28 * 1024 * 1024
+"""The largest operation, in bytes: a document of 20 MiB in base64, and what stands around it."""
 
 TIMEOUT_S: Final = 180.0
 """How long the command line waits for the owner: the slowest operation starts every upstream."""

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much is written to stderr."
     )
+    fetch_private: bool = Field(
+        default=False,
+        description="Whether `source add` may fetch from addresses that are not on the public internet.",
+    )
     ledger_url: str | None = Field(
         default=None,
         description="Another database for the ledger, as an SQLAlchemy URL; else SQLite in the folder.",

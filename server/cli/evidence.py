@@ -26,6 +26,9 @@ def search(
     label: Annotated[
         list[str] | None, typer.Option(help="As somebody who holds this label; repeat for more.")
     ] = None,
+    release: Annotated[
+        int | None, typer.Option(min=1, help="As of this release; else the newest one.")
+    ] = None,
     data: Data = None,
     key: Key = None,
     person: As = None,
@@ -33,7 +36,7 @@ def search(
 ) -> None:
     """See which evidence a need would bring, and what would be left out."""
     found = desk(data, key, person).ask(
-        "search", need=need, budget=budget, collections=collection or [], labels=label
+        "search", need=need, budget=budget, collections=collection or [], labels=label, release=release
     )
     if json:
         print_json(found)

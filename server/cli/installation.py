@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import As, Data, Json, Key, data_path, opened
+from server.cli.options import As, Data, Json, Key, data_path, desk, opened
 from server.cli.printing import print_json, print_table, tell
 
 
@@ -15,6 +15,8 @@ def add_to(app: typer.Typer) -> None:
     """Put these commands among the commands."""
     app.command("init")(init)
     app.command("doctor")(doctor)
+    app.command("backup")(backup)
+    app.command("restore")(restore)
 
 
 def init(
@@ -95,3 +97,38 @@ def doctor(data: Data = None, key: Key = None, person: As = None, json: Json = F
         )
     if not all(one.right for one in findings):
         raise typer.Exit(1)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Write the data folder to one file, also while it is served; prints the file. It holds keys."""
+    made = desk(data, key, person).ask("backup", path=str(file.absolute()))
+    if json:
+        print_json(made)
+        return
+    print(made["path"])
+    tell(f"  {made['files']} files, {made['bytes']} bytes, as of {made['at']}; it holds the server's keys.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Make a data folder of a backup, at a place where nothing is; prints the folder. It starts frozen."""
+    from server.backup import restore as restore_to
+
+    made = restore_to(file, data_path(data))
+    if json:
+        print_json(made)
+        return
+    print(made["place"])
+    tell(
+        f"  The folder is as it was at {made['at']}, and frozen: approvals used since then would look"
+        " unused.\n  See what was done since, then: bailiwick unfreeze"
+    )

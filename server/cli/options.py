@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +57,15 @@ class Desk:
         if "proposed" in result and isinstance(result["proposed"], dict):
             raise Proposed(result["proposed"])
         return result
+
+    @contextmanager
+    def asking(self) -> Generator[Callable[[str, Printed], Printed]]:
+        """`ask` for many operations on the library in one go."""
+        from server.acting import asking
+        from server.personal_keys import personal_key
+
+        with asking(self.folder, self.settings, personal_key(self.folder, self.settings)) as ask:
+            yield ask
 
 
 def desk(data: Path | None, key: Path | None, person: str | None, **flags: Any) -> Desk:

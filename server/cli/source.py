@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from server.cli.options import As, Data, Json, Key, Printed, desk
-from server.cli.printing import paragraph, print_json, print_pairs, print_table, tell
+from server.cli.printing import paragraph, plain, print_json, print_pairs, print_table, tell
 
 app = typer.Typer(help="Texts that evidence comes from.", no_args_is_help=True, rich_markup_mode=None)
 
+Reason = Annotated[str, typer.Option(help="Why; it is written down.")]
 Version = Annotated[
     str, typer.Argument(metavar="VERSION", help="Such as policy-14@3; policy-14 is its newest one.")
 ]
@@ -19,7 +19,9 @@ Version = Annotated[
 
 @app.command("add")
 def add(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Markdown or plain text.")],
+    places: Annotated[
+        list[str], typer.Argument(metavar="PLACE...", help="Files, folders, and http(s) addresses.")
+    ],
     source_id: Annotated[
         str | None,
         typer.Option("--id", help="The source's id; else front matter or the file's name gives it."),
@@ -33,43 +35,31 @@ def add(
     person: As = None,
     json: Json = False,
 ) -> None:
-    """Bring files in as drafts; prints the id of each version."""
-    import base64
-
-    from context_store.extract import read_file
+    """Bring documents in as drafts; prints the id of each version. Run it again to go on after a stop."""
+    from server.cli.importing import bring_in, tell_all, wanted
     from server.errors import BadInput
 
-    if source_id is not None and len(files) > 1:
-        raise BadInput("One id cannot name several files; add them one by one, or leave --id out.")
-    contents = [(path, read_file(path)) for path in files]
     at = desk(data, key, person)
-    done: list[Printed] = []
-    for path, raw in contents:
-        result = at.ask(
-            "source.add",
-            name=path.name,
-            origin=path.absolute().as_uri(),
-            content=base64.b64encode(raw).decode(),
-            id=source_id,
-            owner=owner,
-            labels=sorted(set(label or ())),
-            collection=collection,
-            authority="human" if authored else "imported",
-        )
-        done.append(result)
-        if not json:
-            print(result["id"])
-            tell(_added(result))
+    documents = wanted(places, at.folder.root, allow_private=at.settings.fetch_private)
+    how = {
+        "owner": owner,
+        "labels": sorted(set(label or ())),
+        "collection": collection,
+        "authority": "human" if authored else "imported",
+    }
+    if source_id is not None:
+        if len(documents) > 1:
+            raise BadInput("One id cannot name several files; add them one by one, or leave --id out.")
+        results = iter([at.ask("source.add", id=source_id, **documents[0].get(), **how)])
+    else:
+        results = bring_in(at, documents, how)
+    done = tell_all(results, len(documents), json=json)
     if json:
         print_json(done)
-
-
-def _added(result: Printed) -> str:
-    words = {"new": "new", "changed": "a new version", "unchanged": "unchanged; nothing was written"}
-    text = f"  {result['title']}: {words[result['outcome']]}, {result['passages']} passages"
-    if result["ignored"]:
-        text += f"; its front matter also says {', '.join(result['ignored'])}, which means nothing here"
-    return text
+    refused = sum("refused" in result for result in done)
+    if refused:
+        tell(f"{refused} of {len(done)} were refused; the others are in.")
+        raise typer.Exit(2)
 
 
 @app.command("list")
@@ -121,19 +111,43 @@ def show(version: Version, data: Data = None, key: Key = None, person: As = None
     )
     print()
     print(paragraph(shown["text"]))
+    _tell_alike(shown["duplicates"])
+
+
+@app.command("diff")
+def diff(
+    version: Version,
+    before: Annotated[
+        str | None, typer.Argument(metavar="[BEFORE]", help="Compared with; else the version before it.")
+    ] = None,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """What changed between two versions, line by line."""
+    found = desk(data, key, person).ask("source.diff", version=version, before=before)
+    if json:
+        print_json(found)
+        return
+    for line in found["lines"]:
+        print(plain(line))
+    _tell_alike(found["duplicates"])
 
 
 @app.command("submit")
 def submit(
     versions: Annotated[list[str], typer.Argument(metavar="VERSION...")],
+    reason: Reason = "",
     data: Data = None,
     key: Key = None,
     person: As = None,
     json: Json = False,
 ) -> None:
     """Hand drafts in for review."""
-    at = desk(data, key, person)
-    _print_moved([at.ask("source.submit", version=version) for version in versions], json=json)
+    with desk(data, key, person).asking() as ask:
+        moved = [ask("source.submit", {"version": version, "reason": reason}) for version in versions]
+    _print_moved(moved, json=json)
 
 
 @app.command("review")
@@ -143,7 +157,7 @@ def review(
     send_back: Annotated[
         bool, typer.Option("--send-back", help="Their authors have to change them.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    reason: Reason = "",
     data: Data = None,
     key: Key = None,
     person: As = None,
@@ -154,11 +168,13 @@ def review(
 
     if accept == send_back:
         raise BadInput("Say --accept or --send-back.")
-    at, verdict = desk(data, key, person), "accept" if accept else "send_back"
-    _print_moved(
-        [at.ask("source.review", version=version, verdict=verdict, reason=reason) for version in versions],
-        json=json,
-    )
+    verdict = "accept" if accept else "send_back"
+    with desk(data, key, person).asking() as ask:
+        moved = [
+            ask("source.review", {"version": version, "verdict": verdict, "reason": reason})
+            for version in versions
+        ]
+    _print_moved(moved, json=json)
 
 
 @app.command("publish")
@@ -166,18 +182,87 @@ def publish(
     versions: Annotated[
         list[str] | None, typer.Argument(metavar="[VERSION...]", help="Without any, all that were accepted.")
     ] = None,
+    reason: Reason = "",
     data: Data = None,
     key: Key = None,
     person: As = None,
     json: Json = False,
 ) -> None:
     """Publish accepted versions as the next release; prints its number."""
-    release = desk(data, key, person).ask("source.publish", versions=versions or [])
+    release = desk(data, key, person).ask("source.publish", versions=versions or [], reason=reason)
+    _print_release(release, "added", json=json)
+
+
+@app.command("retire")
+def retire(
+    source: Annotated[str, typer.Argument(metavar="SOURCE")],
+    reason: Reason = "",
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Take a source out of force, by a release of its own; prints its number."""
+    release = desk(data, key, person).ask("source.retire", source=source, reason=reason)
+    _print_release(release, "retired", json=json)
+
+
+@app.command("supersede")
+def supersede(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What goes out of force.")],
+    successor: Annotated[
+        str, typer.Argument(metavar="SUCCESSOR", help="The source in force that takes its place.")
+    ],
+    reason: Reason = "",
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Let another source take a source's place, by a release of its own; prints its number."""
+    release = desk(data, key, person).ask(
+        "source.supersede", source=source, successor=successor, reason=reason
+    )
+    _print_release(release, "superseded", json=json)
+
+
+@app.command("impact")
+def impact(
+    version: Annotated[
+        str, typer.Argument(metavar="ID", help="Such as policy-14@3, or a span: policy-14@3:120-188.")
+    ],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Which bundles, runs, approvals and executed writes rest on a version, or on a span of it."""
+    found = desk(data, key, person).ask("source.impact", version=version)
+    if json:
+        print_json(found)
+        return
+    rows = [
+        *(("bundle", name, "") for name in found["bundles"]),
+        *(("run", name, "") for name in found["runs"]),
+        *(("envelope", name, "") for name in found["envelopes"]),
+        *(("approval", one["id"], one["state"]) for one in found["approvals"]),
+        *(("execution", one["id"], one["state"]) for one in found["executions"]),
+    ]
+    print_table(("what", "id", "state"), rows)
+
+
+def _print_release(release: Printed, what: str, *, json: bool) -> None:
     if json:
         print_json(release)
         return
     print(release["release"])
-    tell(f"  release {release['release']}: {', '.join(release['added'])}")
+    tell(f"  release {release['release']}: {', '.join(release[what])}")
+
+
+def _tell_alike(duplicates: list[Printed]) -> None:
+    for other in duplicates:
+        alike = "the same text as" if other["kind"] == "exact" else f"{other['share']:.0%} alike with"
+        tell(f"{alike} {other['id']}")
 
 
 def _standing(version: Printed) -> str:

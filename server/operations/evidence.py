@@ -21,13 +21,14 @@ from server.operations.operation import Arguments, Operation, OperationDesk
 
 class Search(Arguments):
     """A need, as a step would have it. `budget` is in tokens; without labels, everything of the tenant is
-    searched.
+    searched. `release` takes the library as it was then.
     """
 
     need: str = Field(min_length=1, max_length=8_000)
     budget: int = Field(default=800, ge=50, le=20_000)
     collections: list[str] = Field(default_factory=list[str])
     labels: list[str] | None = None
+    release: int | None = Field(default=None, ge=1)
 
 
 class OneBundle(Arguments):
@@ -38,7 +39,11 @@ class OneBundle(Arguments):
 
 def _search(desk: OperationDesk, person: Person, given: Search) -> JsonObject:
     def look(reading: Reading) -> JsonObject:
-        labels = given.labels
+        labels, head = given.labels, head_release(reading, person.tenant)
+        if given.release is not None and given.release > head:
+            raise BadInput(
+                f"There is no release {given.release}; `bailiwick release list` shows those that there are."
+            )
         if labels is None:
             sources = list_sources(desk.store, reading, CurationGrant(person.tenant, person.id))
             labels = [label for source in sources for label in source.labels]
@@ -47,10 +52,16 @@ def _search(desk: OperationDesk, person: Person, given: Search) -> JsonObject:
             person.id,
             labels=frozenset(labels),
             collections=frozenset(given.collections) or None,
-            release=head_release(reading, person.tenant),
+            release=head if given.release is None else given.release,
         )
         bundle = build_bundle(
-            desk.store, reading, grant, given.need, budget=given.budget, now_ms=desk.now_ms()
+            desk.store,
+            reading,
+            grant,
+            given.need,
+            budget=given.budget,
+            now_ms=desk.now_ms(),
+            as_of=given.release,
         )
         left_out: JsonObject = {"left_out": [{"id": left.id, "why": left.why} for left in bundle.left_out]}
         return bundle.as_json() | left_out

@@ -14,8 +14,10 @@ from server.operations import (
     gate,
     people,
     policy,
+    releases,
     runs,
     sources,
+    upkeep,
     upstreams,
     workflows,
 )
@@ -44,8 +46,10 @@ OPERATIONS = registry(
         gate,
         people,
         policy,
+        releases,
         runs,
         sources,
+        upkeep,
         upstreams,
         workflows,
     )

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from context_store.curation import Status, review, submit
+from context_store.duplicates import Duplicate, find_duplicates
+from context_store.errors import ImportRefused
 from context_store.grants import CurationGrant
-from context_store.importing import Intake, import_text
+from context_store.impact import impact_of
+from context_store.importing import Imported, import_many
+from context_store.intake import Incoming, Intake
 from context_store.provenance import ProvenanceId
-from context_store.releases import Release, list_releases, publish
-from context_store.sources import SourceListed, VersionShown, list_sources, show_version
+from context_store.releases import Release, publish, retire, supersede
+from context_store.sources import (
+    SourceListed,
+    VersionShown,
+    accepted_versions,
+    diff_versions,
+    list_sources,
+    newest_version,
+    show_version,
+)
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import rfc3339
+from ledger.transaction import Reading
 from policies.principals import Person
+from policies.tables import approval_requests
 from server.errors import BadInput
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
+from tool_scopes.tables import executions
+
+MAX_TOGETHER: Final = 100
+"""How many files one operation brings in at most."""
 
 VersionText = Annotated[str, Field(max_length=200)]
 
@@ -26,10 +45,28 @@ VersionText = Annotated[str, Field(max_length=200)]
 class AddSource(Arguments):
     """A file as it was read: its name, where it lies, and its bytes in base64."""
 
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=500)
     origin: str = Field(min_length=1, max_length=2_000)
     content: str
     id: str | None = None
+    owner: str | None = None
+    labels: list[str] = Field(default_factory=list[str])
+    collection: str | None = None
+    authority: Literal["imported", "human"] = "imported"
+
+
+class Document(Arguments):
+    """A file as it was read: its name, where it lies, and its bytes in base64."""
+
+    name: str = Field(min_length=1, max_length=500)
+    origin: str = Field(min_length=1, max_length=2_000)
+    content: str
+
+
+class ImportSources(Arguments):
+    """Several files that come in together, in the same way."""
+
+    documents: list[Document] = Field(min_length=1, max_length=MAX_TOGETHER)
     owner: str | None = None
     labels: list[str] = Field(default_factory=list[str])
     collection: str | None = None
@@ -53,31 +90,78 @@ class Publish(Arguments):
     """The versions to publish; none means all that were accepted."""
 
     versions: list[VersionText] = Field(default_factory=list[str])
+    reason: str = Field(default="", max_length=2_000)
 
 
-class OneRelease(Arguments):
-    """A release by its number."""
+class SubmitVersion(OneVersion):
+    """A draft that is handed in, and why."""
 
-    number: int = Field(ge=1)
+    reason: str = Field(default="", max_length=2_000)
+
+
+class TwoVersions(Arguments):
+    """A version, and the one it is compared with: by default the one before it."""
+
+    version: VersionText
+    before: VersionText | None = None
+
+
+class Retire(Arguments):
+    """A source that goes out of force, and why."""
+
+    source: VersionText
+    reason: str = Field(default="", max_length=2_000)
+
+
+class Supersede(Retire):
+    """A source that goes out of force because another one takes its place."""
+
+    successor: VersionText
 
 
 def _add(desk: OperationDesk, person: Person, given: AddSource) -> JsonObject:
-    try:
-        raw = base64.b64decode(given.content, validate=True)
-    except binascii.Error:
-        raise BadInput(
-            "The content of a source is sent in base64; use the command line of this version."
-        ) from None
-    intake = Intake(
+    incoming = Incoming(given.name, given.origin, _bytes(given.content))
+    [outcome] = import_many(desk.store, desk.ledger, [incoming], _intake(person, given, given.id))
+    if isinstance(outcome, ImportRefused):
+        raise outcome
+    return _imported(outcome)
+
+
+def _import(desk: OperationDesk, person: Person, given: ImportSources) -> JsonObject:
+    incoming = [Incoming(one.name, one.origin, _bytes(one.content)) for one in given.documents]
+    outcomes = import_many(desk.store, desk.ledger, incoming, _intake(person, given, None))
+    return {
+        "documents": [
+            {"name": one.name, "refused": str(outcome)}
+            if isinstance(outcome, ImportRefused)
+            else {"name": one.name, **_imported(outcome)}
+            for one, outcome in zip(incoming, outcomes, strict=True)
+        ]
+    }
+
+
+def _intake(person: Person, given: AddSource | ImportSources, source_id: str | None) -> Intake:
+    return Intake(
         tenant=person.tenant,
         by=person.id,
         authority=given.authority,
         owner=given.owner,
-        source_id=given.id,
+        source_id=source_id,
         labels=frozenset(given.labels),
         collection=given.collection,
     )
-    imported = import_text(desk.store, desk.ledger, raw, given.name, given.origin, intake)
+
+
+def _bytes(content: str) -> bytes:
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error:
+        raise BadInput(
+            "The content of a source is sent in base64; use the command line of this version."
+        ) from None
+
+
+def _imported(imported: Imported) -> JsonObject:
     return {
         "id": str(imported.id),
         "outcome": imported.outcome,
@@ -85,7 +169,12 @@ def _add(desk: OperationDesk, person: Person, given: AddSource) -> JsonObject:
         "passages": imported.passages,
         "text_digest": imported.text_digest,
         "ignored": list[JsonValue](imported.ignored),
+        "duplicates": _duplicates(imported.duplicates),
     }
+
+
+def _duplicates(found: Sequence[Duplicate]) -> list[JsonValue]:
+    return [{"id": str(one.id), "kind": one.kind, "share": one.share} for one in found]
 
 
 def _list(desk: OperationDesk, person: Person, _given: NoArguments) -> JsonObject:
@@ -93,12 +182,37 @@ def _list(desk: OperationDesk, person: Person, _given: NoArguments) -> JsonObjec
 
 
 def _show(desk: OperationDesk, person: Person, given: OneVersion) -> JsonObject:
-    return _shown(_version(desk, person, given.version))
+    shown = _version(desk, person, given.version)
+    return {**_shown(shown), "duplicates": _duplicates(_alike(desk, person, shown.status.id))}
 
 
-def _submit(desk: OperationDesk, person: Person, given: OneVersion) -> JsonObject:
+def _diff(desk: OperationDesk, person: Person, given: TwoVersions) -> JsonObject:
+    after = _version(desk, person, given.version)
+    number = after.status.id.version
+    if given.before is None and number == 1:
+        raise BadInput(f"{after.status.id} is the first version; `bailiwick source show` shows it whole.")
+    before = _version(desk, person, given.before or f"{after.status.id.source}@{number - 1}")
+    return {
+        "before": str(before.status.id),
+        "after": str(after.status.id),
+        "lines": list[JsonValue](diff_versions(before, after)),
+        "duplicates": _duplicates(_alike(desk, person, after.status.id)),
+    }
+
+
+def _alike(desk: OperationDesk, person: Person, version: ProvenanceId) -> Sequence[Duplicate]:
+    with desk.store.reading() as cursor:
+        found = find_duplicates(cursor, CurationGrant(person.tenant, person.id), [version])
+    return found.get(version, ())
+
+
+def _submit(desk: OperationDesk, person: Person, given: SubmitVersion) -> JsonObject:
     version = _version(desk, person, given.version).status.id
-    return _status(desk.ledger.transact_now(lambda tx: submit(tx, person.tenant, version, person.id)))
+    return _status(
+        desk.ledger.transact_now(
+            lambda tx: submit(tx, person.tenant, version, person.id, reason=given.reason)
+        )
+    )
 
 
 def _review(desk: OperationDesk, person: Person, given: ReviewVersion) -> JsonObject:
@@ -119,31 +233,71 @@ def _review(desk: OperationDesk, person: Person, given: ReviewVersion) -> JsonOb
 
 
 def _publish(desk: OperationDesk, person: Person, given: Publish) -> JsonObject:
-    if given.versions:
-        wanted = [_version(desk, person, text).status.id for text in given.versions]
-    else:
-        wanted = [
-            status.id
-            for source in _sources(desk, person)
-            for status in source.versions
-            if status.status == "in_review" and status.reviewed_by is not None
-        ]
-    return _release(publish(desk.store, desk.ledger, person.tenant, wanted, person.id))
-
-
-def _list_releases(desk: OperationDesk, person: Person, _given: NoArguments) -> JsonObject:
-    found = desk.ledger.read(lambda reading: list_releases(reading, person.tenant))
-    return {"releases": [_release(release) for release in found]}
-
-
-def _show_release(desk: OperationDesk, person: Person, given: OneRelease) -> JsonObject:
-    found = desk.ledger.read(lambda reading: list_releases(reading, person.tenant))
-    for release in found:
-        if release.number == given.number:
-            return _release(release)
-    raise BadInput(
-        f"There is no release {given.number}; `bailiwick release list` shows those that there are."
+    wanted = wanted_versions(desk, person, given.versions)
+    return release_as_json(
+        publish(desk.store, desk.ledger, person.tenant, wanted, person.id, reason=given.reason)
     )
+
+
+def wanted_versions(desk: OperationDesk, person: Person, named: Sequence[str]) -> list[ProvenanceId]:
+    """The versions that a person names for a release; none named means all that were accepted."""
+    if named:
+        return [_version(desk, person, text).status.id for text in named]
+    return desk.ledger.read(lambda reading: accepted_versions(reading, person.tenant))
+
+
+def _retire(desk: OperationDesk, person: Person, given: Retire) -> JsonObject:
+    return release_as_json(
+        retire(desk.store, desk.ledger, person.tenant, given.source, person.id, reason=given.reason)
+    )
+
+
+def _supersede(desk: OperationDesk, person: Person, given: Supersede) -> JsonObject:
+    return release_as_json(
+        supersede(
+            desk.store,
+            desk.ledger,
+            person.tenant,
+            given.source,
+            given.successor,
+            person.id,
+            reason=given.reason,
+        )
+    )
+
+
+def _impact(desk: OperationDesk, person: Person, given: OneVersion) -> JsonObject:
+    version = _version(desk, person, given.version).status.id
+    named = ProvenanceId.parse(given.version)
+    cited = version if named is None or named.span is None else version.at(*named.span)
+    grant = CurationGrant(person.tenant, person.id)
+
+    def look(reading: Reading) -> JsonObject:
+        found = impact_of(reading, grant, cited)
+        states = {
+            row.id: str(row.state)
+            for some in _chunks(found.requests)
+            for row in reading.all(approval_requests.select().where(approval_requests.c.id.in_(some)))
+        }
+        outcomes = {
+            row.id: str(row.state)
+            for some in _chunks(found.executions)
+            for row in reading.all(executions.select().where(executions.c.id.in_(some)))
+        }
+        return {
+            "id": str(cited),
+            "bundles": list[JsonValue](found.bundles),
+            "runs": list[JsonValue](found.runs),
+            "envelopes": list[JsonValue](found.envelopes),
+            "approvals": [{"id": name, "state": states.get(name)} for name in found.requests],
+            "executions": [{"id": name, "state": outcomes.get(name)} for name in found.executions],
+        }
+
+    return desk.ledger.read(look)
+
+
+def _chunks(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[at : at + 500] for at in range(0, len(names), 500)]
 
 
 def _sources(desk: OperationDesk, person: Person) -> list[SourceListed]:
@@ -155,8 +309,7 @@ def _version(desk: OperationDesk, person: Person, text: str) -> VersionShown:
     """The version that a person names; `BadInput` when the tenant has none of that id."""
     named = ProvenanceId.parse(text)
     if named is None:
-        newest = [source.versions[-1].id for source in _sources(desk, person) if source.source == text]
-        named = newest[0] if newest else None
+        named = desk.ledger.read(lambda reading: newest_version(reading, person.tenant, text))
     grant = CurationGrant(person.tenant, person.id)
     whole = None if named is None else named.whole()
     found = (
@@ -181,6 +334,7 @@ def _status(status: Status) -> JsonObject:
         "reviewed_by": status.reviewed_by,
         "published_in": status.published_in,
         "withdrawn_in": status.withdrawn_in,
+        "superseded_by": status.superseded_by,
         "valid_from": _time(status.valid_from_ms),
         "valid_until": _time(status.valid_until_ms),
         "since": rfc3339(status.since_ms),
@@ -219,7 +373,8 @@ def _shown(version: VersionShown) -> JsonObject:
     }
 
 
-def _release(release: Release) -> JsonObject:
+def release_as_json(release: Release) -> JsonObject:
+    """A release as operations give it."""
     return {
         "release": release.number,
         "at": rfc3339(release.at_ms),
@@ -232,11 +387,14 @@ def _release(release: Release) -> JsonObject:
 
 OPERATIONS = (
     Operation("source.add", AddSource, "proposer", _add, "store", lambda given: given.id or given.name),
+    Operation("source.import", ImportSources, "proposer", _import, "store"),
     Operation("source.list", NoArguments, "person", _list, "store", logged=False),
     Operation("source.show", OneVersion, "person", _show, "store"),
-    Operation("source.submit", OneVersion, "proposer", _submit, "store", _source_of),
+    Operation("source.diff", TwoVersions, "person", _diff, "store"),
+    Operation("source.submit", SubmitVersion, "proposer", _submit, "store", _source_of),
     Operation("source.review", ReviewVersion, "curator", _review, "store", _source_of),
     Operation("source.publish", Publish, "curator", _publish, "store"),
-    Operation("release.list", NoArguments, "person", _list_releases, logged=False),
-    Operation("release.show", OneRelease, "person", _show_release, logged=False),
+    Operation("source.supersede", Supersede, "curator", _supersede, "store", lambda given: given.source),
+    Operation("source.retire", Retire, "curator", _retire, "store", lambda given: given.source),
+    Operation("source.impact", OneVersion, "person", _impact, "store"),
 )

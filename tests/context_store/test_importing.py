@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from context_store import importing
 from context_store.errors import ImportRefused
-from context_store.importing import Intake, import_source
+from context_store.importing import Imported, import_many, import_source
+from context_store.intake import Incoming, Intake
 from context_store.provenance import ProvenanceId
 from ledger.errors import LedgerUnavailable
 from tests.context_store.library import TENANT, Library
@@ -61,12 +63,15 @@ def test_the_same_file_name_from_another_place_does_not_take_over_a_source(
 @pytest.mark.parametrize(
     ("text", "intake", "said"),
     [
-        pytest.param(REFUNDS, {"by": "mallory"}, "belongs to carol", id="93-another-persons-id"),
+        pytest.param(REFUNDS, {"by": "mallory"}, "belongs to carol", id="case_93-another-persons-id"),
         pytest.param(
-            REFUNDS.replace("id:", "owner: mallory\nid:"), {}, "belongs to carol", id="93-another-owner"
+            REFUNDS.replace("id:", "owner: mallory\nid:"), {}, "belongs to carol", id="case_93-another-owner"
         ),
         pytest.param(
-            REFUNDS.replace("id:", "authority: human\nid:"), {}, "cannot say of itself", id="93-authority"
+            REFUNDS.replace("id:", "authority: human\nid:"),
+            {},
+            "cannot say of itself",
+            id="case_93-authority",
         ),
         pytest.param(REFUNDS, {"labels": frozenset({"Not A Label"})}, "cannot name a label", id="label"),
         pytest.param(REFUNDS, {"collection": "a b"}, "cannot name a collection", id="collection"),
@@ -167,3 +172,63 @@ def test_after_every_import_a_span_of_the_stored_text_is_its_quote(library: Libr
         found = library.resolve(str(version.at(start, end)))
         assert found is not None
         assert found.quote == stored[start:end]
+
+
+def test_an_import_that_was_interrupted_is_resumed_by_repeating_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [
+        Incoming(f"page-{n}.html", f"memory:{n}", f"<p>Rule {n} holds for {n + 2} days.</p>".encode())
+        for n in range(6)
+    ]
+    intake = Intake(TENANT, "carol")
+    import_many(library.store, library.ledger, pages[:3], intake)
+    read: list[str] = []
+    real = importing.extract
+
+    def extract(raw: bytes, name: str) -> Any:
+        read.append(name)
+        return real(raw, name)
+
+    monkeypatch.setattr(importing, "extract", extract)
+    outcomes = import_many(library.store, library.ledger, pages, intake)
+    assert [one.outcome for one in outcomes if isinstance(one, Imported)] == ["unchanged"] * 3 + ["new"] * 3
+    # What was read from the very same bytes before is not read again.
+    assert read == ["page-3.html", "page-4.html", "page-5.html"]
+    assert library.logged().count("version.drafted") == 6
+
+
+def test_one_bad_text_keeps_no_other_out_and_two_with_one_id_are_not_mixed_up(library: Library) -> None:
+    incoming = [
+        Incoming("a.md", "memory:a", b"A rule."),
+        Incoming("bad.md", "memory:bad", b"\xff\xfe"),
+        Incoming("b.md", "memory:b", b"---\nid: a\n---\nAnother rule."),
+    ]
+    outcomes = import_many(library.store, library.ledger, incoming, Intake(TENANT, "carol"))
+    assert [isinstance(one, ImportRefused) for one in outcomes] == [False, True, True]
+    assert "b.md and a.md would both be the source 'a'" in str(outcomes[2])
+    assert library.logged() == ["source.proposed", "version.drafted"]
+
+
+@given(TEXTS, TEXTS, st.sampled_from(["\n", "\r\n", "\r"]))
+@settings(
+    max_examples=12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_every_passage_is_exactly_its_span_after_every_import_and_reimport(
+    library: Library, first: str, second: str, newline: str
+) -> None:
+    """Any script, emoji, combining marks, line ends: `text[start:end] == quote`, counted in code points."""
+    for body in (first, second, first):
+        library.draft(f"Begin é́ 👩‍👩‍👧.\n\n{body}".replace("\n", newline), "spans.md")
+    with library.store.reading() as cursor:
+        rows = cursor.execute(
+            """SELECT v.version, v.text, p.span_start, p.span_end,
+                substr(v.text, p.span_start + 1, p.span_end - p.span_start)
+            FROM passages p JOIN versions v USING (key) WHERE v.source = 'spans'"""
+        ).fetchall()
+    assert rows
+    for _, text, start, end, quote in rows:
+        assert "\r" not in text
+        assert text[start:end] == quote
+        assert quote == quote.strip()

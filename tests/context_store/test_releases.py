@@ -42,7 +42,7 @@ def test_a_candidate_is_invisible_until_the_head_moves(
 ) -> None:
     library.add(OLD)
     version = library.accept(library.draft(NEW).id)
-    write = releases._write_candidate  # pyright: ignore[reportPrivateUsage]
+    write = releases.write_candidate  # pyright: ignore[reportPrivateUsage]
     written: list[bool] = []
 
     def note(*args: Any) -> None:
@@ -57,14 +57,14 @@ def test_a_candidate_is_invisible_until_the_head_moves(
         seen.append((bool(written), quotes(library, reaching), library.resolve("policy@2", reaching) is None))
         return transact(work)
 
-    monkeypatch.setattr(releases, "_write_candidate", note)
+    monkeypatch.setattr(releases, "write_candidate", note)
     monkeypatch.setattr(library.ledger, "transact_now", look_first)
     library.publish(version)
     assert seen == [(False, [OLD], True), (True, [OLD], True)]
     assert quotes(library) == [NEW]
 
 
-@pytest.mark.parametrize("stage", ["_begin", "_write_candidate", "_move_head"])
+@pytest.mark.parametrize("stage", ["_begin", "write_candidate", "_move_head"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("reopened", [False, True], ids=["same process", "reopened"])
 def test_a_publication_that_fails_anywhere_leaves_the_release_before_and_can_be_repeated(
@@ -127,9 +127,9 @@ os._exit(9)
     [
         ("_begin", False, 1),
         ("_begin", True, 1),
-        ("_drop_candidate", True, 1),
-        ("_write_candidate", False, 1),
-        ("_write_candidate", True, 1),
+        ("drop_candidate", True, 1),
+        ("write_candidate", False, 1),
+        ("write_candidate", True, 1),
         ("_move_head", False, 1),
         ("_move_head", True, 1),
         ("publish", False, 2),

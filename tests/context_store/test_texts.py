@@ -24,17 +24,17 @@ TEXTS = st.text(
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        pytest.param(b"", "empty", id="78-empty"),
-        pytest.param(b" \n\n\t\n", "empty", id="78-only-white-space"),
-        pytest.param(b"# Title\n\n## Another\n", "empty", id="78-only-headings"),
-        pytest.param(b"Refunds\x00 within 30 days.", "U+0000 in line 1", id="78-nul"),
-        pytest.param(b"One.\nTwo.\x1b[31m", "U+001B in line 2", id="78-escape"),
-        pytest.param(b"caf\xe9", "not UTF-8 (byte 3", id="78-latin-1"),
-        pytest.param(b"Refunds. \xf0\x28\x8c\xbc", "not UTF-8", id="78-mixed-encodings"),
-        pytest.param("Refunds.".encode("utf-16"), "UTF-16", id="78-utf-16"),
-        pytest.param(b"%PDF-1.7\n", "PDF", id="78-pdf-that-lies"),
-        pytest.param(b"PK\x03\x04rest", "ZIP", id="78-zip-that-lies"),
-        pytest.param(b"\xed\xa0\x80 half a pair", "not UTF-8", id="78-lone-surrogate"),
+        pytest.param(b"", "empty", id="case_78-empty"),
+        pytest.param(b" \n\n\t\n", "empty", id="case_78-only-white-space"),
+        pytest.param(b"# Title\n\n## Another\n", "empty", id="case_78-only-headings"),
+        pytest.param(b"Refunds\x00 within 30 days.", "U+0000 in line 1", id="case_78-nul"),
+        pytest.param(b"One.\nTwo.\x1b[31m", "U+001B in line 2", id="case_78-escape"),
+        pytest.param(b"caf\xe9", "not UTF-8 (byte 3", id="case_78-latin-1"),
+        pytest.param(b"Refunds. \xf0\x28\x8c\xbc", "not UTF-8", id="case_78-mixed-encodings"),
+        pytest.param("Refunds.".encode("utf-16"), "UTF-16", id="case_78-utf-16"),
+        pytest.param(b"%PDF-1.7\n", "PDF", id="case_78-pdf-that-lies"),
+        pytest.param(b"PK\x03\x04rest", "ZIP", id="case_78-zip-that-lies"),
+        pytest.param(b"\xed\xa0\x80 half a pair", "not UTF-8", id="case_78-lone-surrogate"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_with_one_sentence_that_says_what_to_do(
@@ -102,7 +102,7 @@ def test_what_only_looks_like_front_matter_stays_text(text: str) -> None:
 
 def test_an_unknown_ending_is_refused() -> None:
     with pytest.raises(ImportRefused, match=r"convert it first"):
-        extract(b"text", "policy.docx")
+        extract(b"text", "policy.pptx")
 
 
 def test_a_folder_a_missing_file_a_large_file_and_a_pipe_are_refused(tmp_path: Path) -> None:

@@ -6,8 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from anyio import to_thread
 
+from context_store.head import head_release
 from context_store.shown import showings
+from ledger.canonical import JsonObject
+from policies.signing import new_personal_key
+from server.personal_keys import sign_now
+from server.sending import OperationFailed, send_operation
 from tests.rooms.files import ABOUT_DELIVERY, ABOUT_NOTHING, ABOUT_PRICES
 from tests.rooms.peers import Peer
 from tests.rooms.stage import Room
@@ -173,3 +179,14 @@ async def test_case_80_what_an_agent_proposes_is_a_draft_that_no_search_finds(ro
     bundle = await peer.call("read_context", run_id=run)
     assert bundle.body["items"] == []
     assert (await peer.call("cite", run_id=run, source=said.body["source"])).code == "unknown_tool"
+    # Curation is for people who sign: for an agent there is no such tool, and its key opens no operation.
+    for act in ("publish_source", "source.publish", "source.review"):
+        refused = await peer.call(act, run_id=run, versions=[said.body["source"]])
+        assert refused.error == (-32602, f"Unknown tool: {act}")
+    head = room.read(lambda reading: head_release(reading, "acme"))
+    published: JsonObject = {"versions": [said.body["source"]]}
+    signed = sign_now(new_personal_key("bot"), "source.publish", published)
+    url = room.url.removesuffix("/mcp")
+    with pytest.raises(OperationFailed, match="is not enrolled here"):
+        await to_thread.run_sync(send_operation, url, "source.publish", published, signed)
+    assert room.read(lambda reading: head_release(reading, "acme")) == head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
+from context_store.opening import open_knowledge
 from context_store.releases import retire
+from ledger.keyring import KeyRing
+from server.open_ledger import open_ledger
 from tests.rooms.clock import Clock
 from tests.rooms.files import catalogue
 from tests.rooms.peers import ERAS, Peer, Said
@@ -213,3 +217,32 @@ async def test_a_pass_ends_with_its_time(stage: Stage, clock: Clock, era: str) -
             assert (await within.call("current_step", "{}")).status_code == 200
             clock.ahead_ms = 3_600_001
             assert (await within.call("current_step", "{}")).status_code == 401
+
+
+async def test_case_90_a_version_that_another_server_retired_closes_the_approval(
+    room: Room, peer: Peer, item: str, tmp_path: Path
+) -> None:
+    source = f"stamps-{item}"
+    publishing = partial(publish_text, room.house.store, room.house.ledger, f"{source}.md")
+    await to_thread.run_sync(publishing, ABOUT_STAMPS.format(item))
+    run = await peer.open("change")
+    bundle = await peer.call("read_context", run_id=run, need=f"Where is stamp {item} glued on the parcel?")
+    assert any(one["id"].startswith(f"{source}@1") for one in bundle.body["items"])
+    asked = await room.approved(peer, run, item_id=item, price=5)
+
+    def retire_elsewhere() -> None:
+        """Another server has a copy of the library of its own; only the ledger is shared."""
+        with room.house.store.still() as file:
+            shutil.copyfile(file, tmp_path / "copy.duckdb")
+        folder = room.stage.folder
+        with (
+            open_ledger(folder, KeyRing.load(folder.keys_dir)) as ledger,
+            open_knowledge(tmp_path / "copy.duckdb", ledger) as store,
+        ):
+            retire(store, ledger, "acme", source, "ada")
+
+    await to_thread.run_sync(retire_elsewhere)
+    said = await peer.use(run, CHANGE, asked.token, item_id=item, price=5)
+    assert said.code == "evidence_changed"
+    assert room.request(asked.approval["request"]).state == "approved"
+    assert room.stage.effects(item) == []

@@ -165,9 +165,11 @@ def test_a_file_that_cannot_be_a_source_keeps_nothing(
     assert office.say("source", "list", "--json").json == []
 
 
-def test_a_missing_file_and_a_folder_are_no_sources(office: Office, tmp_path: Path) -> None:
+def test_a_missing_file_and_an_empty_folder_are_no_sources(office: Office, tmp_path: Path) -> None:
     assert "There is no file" in office.say("source", "add", tmp_path / "nope.md").err
-    assert "is a folder" in office.say("source", "add", tmp_path).err
+    (tmp_path / "nothing").mkdir()
+    empty = office.say("source", "add", tmp_path / "nothing")
+    assert (empty.code, "holds no file that can be imported" in empty.err) == (2, True)
 
 
 def test_a_ledger_that_is_no_database_is_unavailable(office: Office) -> None:
