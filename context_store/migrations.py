@@ -60,5 +60,7 @@ def migrate(
 
 
 def _schema_of(connection: duckdb.DuckDBPyConnection) -> int | None:
-    row = connection.execute("SELECT value FROM store_info WHERE name = 'schema'").fetchone()
-    return int(row[0]) if row is not None and str(row[0]).isdecimal() else None
+    # All rows, though there is one: an answer that is not read to its end keeps its snapshot open, and with
+    # it every older state of the file, for as long as the connection lives.
+    rows = connection.execute("SELECT value FROM store_info WHERE name = 'schema'").fetchall()
+    return int(rows[0][0]) if rows and str(rows[0][0]).isdecimal() else None

@@ -9,6 +9,7 @@ exists at all, is decided by the ledger: rows of this file that the ledger does 
 
 import re
 import threading
+import time
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -79,6 +80,8 @@ CREATE TABLE sketches (mark BIGINT NOT NULL, key INTEGER NOT NULL);
 
 # A failing disk or file; any other error of the engine is a bug of ours.
 _FAILING = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
+
+_AGAIN_S: Final = 0.02
 
 _open_here: set[Path] = set()
 _open_here_lock = threading.Lock()
@@ -170,13 +173,7 @@ class KnowledgeStore:
         gives: it can be copied while others read.
         """
         with self._writing:
-            cursor = self._cursor()
-            try:
-                cursor.execute("CHECKPOINT")
-            except (*_FAILING, duckdb.TransactionException) as error:
-                raise _unusable(error) from error
-            finally:
-                cursor.close()
+            self._checkpoint(time.monotonic() + 2 * QUERY_LIMIT_S)
             yield self.path
 
     def close(self) -> None:
@@ -190,6 +187,23 @@ class KnowledgeStore:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def _checkpoint(self, deadline: float) -> None:
+        """While a reader sees an older state of a row, that row cannot be written to its place: wait."""
+        cursor = self._cursor()
+        try:
+            while True:
+                try:
+                    cursor.execute("CHECKPOINT")
+                    return
+                except duckdb.TransactionException:
+                    if time.monotonic() > deadline:
+                        raise
+                time.sleep(_AGAIN_S)
+        except (*_FAILING, duckdb.TransactionException) as error:
+            raise _unusable(error) from error
+        finally:
+            cursor.close()
 
     def _cursor(self) -> Cursor:
         if not self._release.alive:

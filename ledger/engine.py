@@ -83,12 +83,9 @@ class Database(ABC):
         """A write transaction on a connection of its own that works before there are tables."""
         yield from ()
 
-    @abstractmethod
     def copy_to(self, path: Path) -> None:
-        """Write one consistent state of the database to a new SQLite file, while others go on writing.
-
-        Raises `LedgerError` for an engine that brings its own tools for that.
-        """
+        """Write one consistent state of the database to a new SQLite file, while others go on writing."""
+        raise LedgerError("The ledger is in PostgreSQL; back it up with its own tools, such as pg_dump.")
 
     @abstractmethod
     def check_in_place(self) -> None:
@@ -250,10 +247,6 @@ class Postgres(Database):
 
     def make_room(self) -> None:
         """PostgreSQL keeps written-ahead segments of full size itself."""
-
-    def copy_to(self, path: Path) -> None:
-        """Refused: PostgreSQL is backed up by those who run it."""
-        raise LedgerError("The ledger is in PostgreSQL; back it up with its own tools, such as pg_dump.")
 
     def check_in_place(self) -> None:
         """A connection to a server that is gone fails by itself."""

@@ -39,7 +39,7 @@ class Wanted:
 def wanted(places: Sequence[str], data: Path, *, allow_private: bool) -> list[Wanted]:
     """What the arguments of the command name; never what lies in the data folder itself.
 
-    Raises `ImportRefused` for a folder in which nothing can be imported.
+    Raises `ImportRefused` for a file that cannot be read, and for a folder in which nothing can be imported.
     """
     from context_store.errors import ImportRefused
     from context_store.fetch import is_address
@@ -63,7 +63,9 @@ def wanted(places: Sequence[str], data: Path, *, allow_private: bool) -> list[Wa
                 files = "1 file" if over == 1 else f"{over} files"
                 tell(f"  {files} of no kind that is read here {'was' if over == 1 else 'were'} passed over.")
         else:
-            found.append(Wanted(path.name, lambda path=path: _read(path, path.name)))
+            # Who names a file means it: if one cannot be read, nothing is brought in.
+            named = _read(path, path.name)
+            found.append(Wanted(path.name, lambda named=named: named))
     return found
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from context_store.curation import Status, review, submit
 from context_store.duplicates import Duplicate, find_duplicates
-from context_store.errors import ImportRefused
 from context_store.grants import CurationGrant
 from context_store.impact import impact_of
-from context_store.importing import Imported, import_many
-from context_store.intake import Incoming, Intake
 from context_store.provenance import ProvenanceId
 from context_store.releases import Release, publish, retire, supersede
 from context_store.sources import (
@@ -33,44 +28,11 @@ from ledger.transaction import Reading
 from policies.principals import Person
 from policies.tables import approval_requests
 from server.errors import BadInput
+from server.operations.imports import duplicates_as_json
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
 from tool_scopes.tables import executions
 
-MAX_TOGETHER: Final = 100
-"""How many files one operation brings in at most."""
-
 VersionText = Annotated[str, Field(max_length=200)]
-
-
-class AddSource(Arguments):
-    """A file as it was read: its name, where it lies, and its bytes in base64."""
-
-    name: str = Field(min_length=1, max_length=500)
-    origin: str = Field(min_length=1, max_length=2_000)
-    content: str
-    id: str | None = None
-    owner: str | None = None
-    labels: list[str] = Field(default_factory=list[str])
-    collection: str | None = None
-    authority: Literal["imported", "human"] = "imported"
-
-
-class Document(Arguments):
-    """A file as it was read: its name, where it lies, and its bytes in base64."""
-
-    name: str = Field(min_length=1, max_length=500)
-    origin: str = Field(min_length=1, max_length=2_000)
-    content: str
-
-
-class ImportSources(Arguments):
-    """Several files that come in together, in the same way."""
-
-    documents: list[Document] = Field(min_length=1, max_length=MAX_TOGETHER)
-    owner: str | None = None
-    labels: list[str] = Field(default_factory=list[str])
-    collection: str | None = None
-    authority: Literal["imported", "human"] = "imported"
 
 
 class OneVersion(Arguments):
@@ -119,71 +81,13 @@ class Supersede(Retire):
     successor: VersionText
 
 
-def _add(desk: OperationDesk, person: Person, given: AddSource) -> JsonObject:
-    incoming = Incoming(given.name, given.origin, _bytes(given.content))
-    [outcome] = import_many(desk.store, desk.ledger, [incoming], _intake(person, given, given.id))
-    if isinstance(outcome, ImportRefused):
-        raise outcome
-    return _imported(outcome)
-
-
-def _import(desk: OperationDesk, person: Person, given: ImportSources) -> JsonObject:
-    incoming = [Incoming(one.name, one.origin, _bytes(one.content)) for one in given.documents]
-    outcomes = import_many(desk.store, desk.ledger, incoming, _intake(person, given, None))
-    return {
-        "documents": [
-            {"name": one.name, "refused": str(outcome)}
-            if isinstance(outcome, ImportRefused)
-            else {"name": one.name, **_imported(outcome)}
-            for one, outcome in zip(incoming, outcomes, strict=True)
-        ]
-    }
-
-
-def _intake(person: Person, given: AddSource | ImportSources, source_id: str | None) -> Intake:
-    return Intake(
-        tenant=person.tenant,
-        by=person.id,
-        authority=given.authority,
-        owner=given.owner,
-        source_id=source_id,
-        labels=frozenset(given.labels),
-        collection=given.collection,
-    )
-
-
-def _bytes(content: str) -> bytes:
-    try:
-        return base64.b64decode(content, validate=True)
-    except binascii.Error:
-        raise BadInput(
-            "The content of a source is sent in base64; use the command line of this version."
-        ) from None
-
-
-def _imported(imported: Imported) -> JsonObject:
-    return {
-        "id": str(imported.id),
-        "outcome": imported.outcome,
-        "title": imported.title,
-        "passages": imported.passages,
-        "text_digest": imported.text_digest,
-        "ignored": list[JsonValue](imported.ignored),
-        "duplicates": _duplicates(imported.duplicates),
-    }
-
-
-def _duplicates(found: Sequence[Duplicate]) -> list[JsonValue]:
-    return [{"id": str(one.id), "kind": one.kind, "share": one.share} for one in found]
-
-
 def _list(desk: OperationDesk, person: Person, _given: NoArguments) -> JsonObject:
     return {"sources": [_listed(source) for source in _sources(desk, person)]}
 
 
 def _show(desk: OperationDesk, person: Person, given: OneVersion) -> JsonObject:
     shown = _version(desk, person, given.version)
-    return {**_shown(shown), "duplicates": _duplicates(_alike(desk, person, shown.status.id))}
+    return {**_shown(shown), "duplicates": duplicates_as_json(_alike(desk, person, shown.status.id))}
 
 
 def _diff(desk: OperationDesk, person: Person, given: TwoVersions) -> JsonObject:
@@ -196,7 +100,7 @@ def _diff(desk: OperationDesk, person: Person, given: TwoVersions) -> JsonObject
         "before": str(before.status.id),
         "after": str(after.status.id),
         "lines": list[JsonValue](diff_versions(before, after)),
-        "duplicates": _duplicates(_alike(desk, person, after.status.id)),
+        "duplicates": duplicates_as_json(_alike(desk, person, after.status.id)),
     }
 
 
@@ -386,8 +290,6 @@ def release_as_json(release: Release) -> JsonObject:
 
 
 OPERATIONS = (
-    Operation("source.add", AddSource, "proposer", _add, "store", lambda given: given.id or given.name),
-    Operation("source.import", ImportSources, "proposer", _import, "store"),
     Operation("source.list", NoArguments, "person", _list, "store", logged=False),
     Operation("source.show", OneVersion, "person", _show, "store"),
     Operation("source.diff", TwoVersions, "person", _diff, "store"),

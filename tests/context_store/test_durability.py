@@ -2,7 +2,9 @@
 
 import random
 import shutil
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -111,6 +113,24 @@ def test_a_copy_that_is_taken_while_nobody_writes_is_whole(library: Library, tmp
         assert (report.whole, report.versions) == (True, 1)
         assert ledger.verify().whole
     assert {path.name for path in copy.iterdir()} == {"knowledge.duckdb", "ledger.db"}
+
+
+def test_a_copy_waits_for_a_reader_of_an_older_state_and_holds_what_was_written_since(
+    library: Library, tmp_path: Path
+) -> None:
+    library.add("Refunds are paid within 30 days.")
+    library.close()
+    library.reopen()  # a file that was there before: opening it must leave nothing open
+    reading = ExitStack()
+    reader = reading.enter_context(library.store.reading())
+    assert reader.execute("SELECT count(*) FROM published").fetchone() == (1,)
+    library.add("Refunds are paid within 45 days.")
+    threading.Timer(0.2, reading.close).start()
+    with library.store.curating, library.store.still() as file:
+        shutil.copyfile(file, tmp_path / "copy.duckdb")
+    with KnowledgeStore.open(tmp_path / "copy.duckdb") as copy, copy.reading() as cursor:
+        rows = cursor.execute("SELECT published_in, withdrawn_in FROM published ORDER BY key").fetchall()
+    assert rows == [(1, 2), (2, None)]
 
 
 @pytest.mark.slow
