@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-from ledger.engine import append_only
+from ledger.append_only import append_only
 from ledger.tables import metadata
 
 releases = Table(

@@ -1,8 +1,8 @@
 """Everything that differs between SQLite and PostgreSQL, and nothing else.
 
 What the ledger asks of an engine: a write transaction that excludes every other writer from its first
-statement, snapshot reads that can never write, commits that are on disk when they return, a clock, and tables
-that refuse UPDATE and DELETE.
+statement, snapshot reads that can never write, commits that are on disk when they return, a clock, and a copy
+of all of it while others write.
 """
 
 import os
@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import Literal
 from urllib.parse import quote
 
-from sqlalchemy import DDL, Connection, Engine, NullPool, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ledger.errors import LedgerError, LedgerUnavailable
@@ -297,22 +297,3 @@ def unavailable(error: BaseException) -> LedgerUnavailable:
     )
     failure.__cause__ = error
     return failure
-
-
-def append_only(table: Table) -> None:
-    """Make the database itself refuse UPDATE and DELETE on a table, whoever asks."""
-    name = table.name
-    sentence = f"{name} is append-only"
-    for verb in ("UPDATE", "DELETE"):
-        sqlite = DDL(
-            f"CREATE TRIGGER {name}_refuses_{verb.lower()} BEFORE {verb} ON {name} "
-            f"BEGIN SELECT RAISE(ABORT, '{sentence}'); END"
-        )
-        event.listen(table, "after_create", sqlite.execute_if(dialect="sqlite"))
-    postgres = DDL(
-        f"CREATE FUNCTION {name}_refuses() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{sentence}'; END $$; "
-        f"CREATE TRIGGER {name}_refuses BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuses()"
-    )
-    event.listen(table, "after_create", postgres.execute_if(dialect="postgresql"))

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from ledger.engine import append_only
+from ledger.append_only import append_only
 from ledger.tables import metadata
 
 people = Table(
