@@ -20,6 +20,7 @@ from policies.errors import PolicyError
 from policies.people import KeyHolder
 from policies.principals import Person, joined_names
 from policies.redemption import CastVerdict, RedemptionFacts, judge
+from policies.settlements import settlement_from_json
 from policies.trust import may_enrol
 from policies.verdicts import SignedVerdict, Verdict
 
@@ -182,7 +183,19 @@ class _Replay:
         execution = str(entry.body.get("execution"))
         if execution not in self.begun:
             yield f"Entry {entry.seq} settles {execution}, which was never begun."
+        if "statement" in entry.body and not self._is_found_out(entry.body):
+            yield f"Entry {entry.seq} settles {execution} by a person's word that no key of theirs signed."
         self.settled.add(execution)
+
+    def _is_found_out(self, body: JsonObject) -> bool:
+        """Whether an enrolled person signed that this execution had this outcome."""
+        signed = settlement_from_json(body["statement"])
+        holder = None if signed is None else self._holder(signed.kid)
+        if signed is None or holder is None:
+            return False
+        found = signed.settlement
+        same = (body.get("execution"), body.get("state")) == (found.execution, found.outcome)
+        return same and holder.person.id == found.person and signed.is_signed_by(holder.public_key)
 
     def _facts(self, request: _Request) -> RedemptionFacts:
         """The facts of a redemption as far as a log tells them: the call itself stands for what was
