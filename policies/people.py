@@ -34,8 +34,10 @@ __all__ = [
     "holder_of_key",
     "judge_of_key",
     "key_of_kid",
+    "keys_of_people",
     "list_people",
     "person_by_id",
+    "replace_key",
     "revoke_person",
     "revoke_person_key",
     "sign_enrolment",
@@ -143,6 +145,29 @@ def revoke_person_key(tx: Transaction, kid: str, *, tenant: str, by: str) -> Non
     tx.append(Entry("person.revoked", row.tenant, {"person": row.id, "kid": kid}, principal=by))
 
 
+def replace_key(
+    tx: Transaction, signed: SignedEnrolment, *, by: str, keep: bool = False
+) -> tuple[Person, list[str]]:
+    """Enrol a new key for a person who is known, and take their older ones out of force in the same
+    transaction unless `keep`. Gives the person, and the ids of the keys that fell.
+
+    Their approvals by those keys that were not used yet fall with them, and the new key judges later requests
+    only.
+    """
+    person = signed.enrolment.person
+    row = _known(tx, person.id, person.tenant)
+    if _names(row.roles) != person.roles or _names(row.aliases) != person.aliases:
+        raise EnrolmentRefused(
+            f"{person.id} has other roles or names now; a new key changes neither: sign it again."
+        )
+    before = [kid for kid in keys_of_people(tx, {person.id}) if holder_of_key(tx, kid) is not None]
+    enrol_person(tx, signed, by=by)
+    fallen = [] if keep else [kid for kid in before if kid != signed.enrolment.kid]
+    for kid in fallen:
+        revoke_person_key(tx, kid, tenant=person.tenant, by=by)
+    return person, fallen
+
+
 def withdraw_roles(tx: Transaction, person: str, roles: frozenset[str], *, tenant: str, by: str) -> None:
     """Take roles from a person, at once. They come back only by a new signed enrolment."""
     row = _known(tx, person, tenant)
@@ -186,6 +211,12 @@ def holder_of_key(reading: Reading, kid: str) -> KeyHolder | None:
     roles = person.roles & enrolment.person.roles
     held_by = replace(person, roles=roles, aliases=person.aliases | enrolment.person.aliases)
     return KeyHolder(held_by, kid, enrolment.public_key, proof.enrolled_seq)
+
+
+def keys_of_people(reading: Reading, names: Iterable[str]) -> list[str]:
+    """The ids of every key that was ever enrolled for these people, in the order of their enrolment."""
+    held = person_keys.select().where(person_keys.c.person.in_(sorted(names)))
+    return [row.kid for row in reading.all(held.order_by(person_keys.c.enrolled_seq))]
 
 
 def judge_of_key(reading: Reading, kid: str) -> Person | None:

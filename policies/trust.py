@@ -62,6 +62,20 @@ def proven_key(reading: Reading, kid: str) -> ProvenKey | None:
     return None
 
 
+def chain_of(reading: Reading, kid: str) -> tuple[int, ...]:
+    """The log entries that prove the key `kid`, from its own enrolment up to the root; empty if it is not
+    proven.
+    """
+    proof = proven_key(reading, kid)
+    found: list[int] = []
+    while proof is not None:
+        found.append(proof.enrolled_seq)
+        if proof.vouched_by is None:
+            break
+        proof = _enrolment_at(reading, proof.vouched_by)
+    return tuple(found)
+
+
 def may_enrol(issuer: Person, person: Person, *, is_root: bool) -> bool:
     """An administrator enrols people of their own tenant; with the root key, of any."""
     return "admin" in issuer.roles and (is_root or issuer.tenant == person.tenant)

@@ -79,13 +79,14 @@ def _families() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     from ledger.keyring import KeyRingError
     from policies.approvals import JudgementRefused
     from policies.errors import EnrolmentRefused, PolicyError
+    from policies.exported import ExportRefused
     from tool_scopes.resolution import RunRefused
     from tool_scopes.upstream.tools import UpstreamFailure, UpstreamUnavailable
     from tool_scopes.views import ViewRefused
     from tool_scopes.yaml_files import FileRefused
 
     return (
-        ((CurationRefused, EnrolmentRefused, JudgementRefused, RunRefused), REFUSED),
+        ((CurationRefused, EnrolmentRefused, ExportRefused, JudgementRefused, RunRefused), REFUSED),
         ((ImportRefused, PolicyError, FileRefused, ViewRefused, CanonicalError), BAD_INPUT),
         ((StoreError, LedgerError, KeyRingError, UpstreamUnavailable, UpstreamFailure), UNAVAILABLE),
     )

@@ -15,7 +15,8 @@ from ledger.transaction import Transaction
 from policies.key_files import write_key_file
 from policies.people import enrol_root
 from policies.principals import Person, require_id
-from policies.signing import new_personal_key
+from policies.server_keys import EXPORT, ServerKey, sign_server_key, vouch
+from policies.signing import b64url, new_personal_key
 from server.data_folder import DataFolder, creating_folder, open_folder
 from server.open_ledger import open_ledger
 from server.personal_keys import key_path
@@ -45,12 +46,16 @@ def found(
     written: Path | None = None
     try:
         with creating_folder(root) as draft:
-            with open_ledger(draft, KeyRing.load(draft.keys_dir), ledger_url) as ledger:
+            ring = KeyRing.load(draft.keys_dir)
+            with open_ledger(draft, ring, ledger_url) as ledger:
 
                 def enrol(tx: Transaction) -> None:
                     body: JsonObject = {"id": draft.id, "origin": draft.origin}
                     tx.append(Entry("folder.created", WHOLE_FOLDER, body))
                     enrol_root(tx, person, key)
+                    for public_key in ring.public_keys(EXPORT).values():
+                        own = ServerKey(draft.origin, EXPORT, b64url(public_key))
+                        vouch(tx, sign_server_key(key, own), by=person.id)
 
                 ledger.transact_now(enrol)
             place = key_path(draft.id, person.id) if key_file is None else key_file.expanduser().absolute()

@@ -15,6 +15,7 @@ from policies.people import (
     enrol_person,
     key_of_kid,
     list_people,
+    replace_key,
     revoke_person,
     revoke_person_key,
 )
@@ -36,6 +37,12 @@ class AddPerson(Arguments):
     signature: str = Field(max_length=128)
 
 
+class ReplaceKey(AddPerson):
+    """A new key for a person who is known. Unless `keep`, their older ones fall."""
+
+    keep: bool = False
+
+
 class OnePerson(Arguments):
     """A person by their id."""
 
@@ -53,6 +60,13 @@ def _add(desk: OperationDesk, admin: Person, given: AddPerson) -> JsonObject:
     signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
     desk.ledger.transact_now(lambda tx: enrol_person(tx, signed, by=admin.id))
     return {**_person(person), "kid": signed.enrolment.kid}
+
+
+def _replace(desk: OperationDesk, admin: Person, given: ReplaceKey) -> JsonObject:
+    person = Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
+    signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
+    _, fallen = desk.ledger.transact_now(lambda tx: replace_key(tx, signed, by=admin.id, keep=given.keep))
+    return {"person": person.id, "kid": signed.enrolment.kid, "fallen": list[JsonValue](fallen)}
 
 
 def _list(desk: OperationDesk, asking: Person, _given: NoArguments) -> JsonObject:
@@ -126,5 +140,6 @@ OPERATIONS = (
     Operation("person.list", NoArguments, "person", _list, logged=False),
     Operation("person.self", NoArguments, "person", _self, logged=False),
     Operation("person.revoke", OnePerson, "admin", _revoke),
+    Operation("key.replace", ReplaceKey, "admin", _replace),
     Operation("key.revoke", OneKey, "admin", _revoke_key),
 )

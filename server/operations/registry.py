@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from server.operations import (
     agents,
+    approval_exports,
+    approval_show,
     approvals,
     audit,
     evidence,
@@ -36,6 +38,8 @@ OPERATIONS = registry(
     module.OPERATIONS
     for module in (
         agents,
+        approval_exports,
+        approval_show,
         approvals,
         audit,
         evidence,
