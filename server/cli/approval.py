@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import redirect_stdout
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -225,7 +226,8 @@ def _judge_all(
     for shown in pages:
         _check_digest(shown)
     if not json:
-        print_calls(pages)
+        with redirect_stdout(sys.stderr):  # stdout holds the ids of what was signed, and nothing else
+            print_calls(pages)
     if len(pages) > 1 and not yes and not json and _at_a_terminal():
         answer = input(f"{choice.capitalize()} these {len(pages)} calls, each once? y/n: ").strip().lower()
         if answer != "y":

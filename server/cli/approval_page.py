@@ -13,14 +13,17 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from rich.cells import cell_len
+
 from server.cli.evidence import conflict_in_words
 from server.cli.exact import exact, exact_lines
 from server.cli.options import Printed
 from server.cli.printing import plain
 
 _NARROWEST, _WIDEST = 60, 100
-_LONGEST_QUOTE: Final = 240
-_LONGEST_OBSERVATION: Final = 400
+_LINES_OF_REASON: Final = 3
+_LINES_OF_QUOTE: Final = 2
+_LINES_SHOWN: Final = 1
 _MOST_BEFORE: Final = 5
 _BODY = dict[str, Any]
 
@@ -31,9 +34,11 @@ def print_request(shown: Printed, *, whole: bool = False) -> None:
     print("═" * width)
     _print_call(shown, width)
     _print_moved(shown, width)
-    cited = _print_conclusion(shown, width)
-    _print_evidence(shown, cited, width, whole=whole)
     _print_before(shown, width)
+    cut = _print_conclusion(shown, width, whole=whole)
+    cut |= _print_evidence(shown, width, whole=whole)
+    if cut:
+        print(f"  Where … stands something was cut: bailiwick approval show --full {shown['request']}")
     _print_signatures(shown, width)
 
 
@@ -50,7 +55,7 @@ def print_calls(pages: list[Printed]) -> None:
 def _print_call(shown: Printed, width: int, counted: str = "") -> None:
     call, summary = shown["call"], shown["summary"]
     print(f"{counted}{shown['request']}  {shown['state']}")
-    print(f"asked {shown['asked']}, good until {shown['expires']}\n")
+    print(f"asked {shown['asked']}, good until {shown['expires']}")
     _head("What it would do, once")
     print(f"  {plain(summary.get('tool', call['tool']))} on {plain(call['target'])}")
     secret = frozenset(map(str, summary.get("secrets", ())))
@@ -61,7 +66,7 @@ def _print_call(shown: Printed, width: int, counted: str = "") -> None:
     for fact in _facts(call["precondition"]):
         _bullet(fact, width, "  ")
     where = f"{plain(summary.get('workflow'))}, step {plain(summary.get('step'))}, run {shown['run']}"
-    print(f"  asked by {plain(shown['agent'])} (owner {plain(shown['owner'])}) in {where}")
+    _bullet(f"asked by {plain(shown['agent'])} (owner {plain(shown['owner'])}) in {where}", width, "  ")
 
 
 def _facts(precondition: str | None) -> Iterator[str]:
@@ -90,70 +95,65 @@ def _print_moved(shown: Printed, width: int) -> None:
         _bullet(plain(one), width, "  ! ")
 
 
-def _print_conclusion(shown: Printed, width: int) -> set[str]:
-    """The agent's own words, the newest envelope and its checkpoints; gives the places of what it cites."""
-    reason, envelope = shown["summary"].get("reason"), shown["concluded"]
-    if reason or envelope is not None:
-        _head("What it says and concluded (the agent's own words)")
-    if envelope is None:
-        if reason:
-            _bullet(plain(reason), width, "  ")
-        return set()
-    if reason and reason != envelope["reason"]:
+def _print_conclusion(shown: Printed, width: int, *, whole: bool) -> bool:
+    """The agent's own words: each step's conclusion with what it cites, and where a human stopped it. Whether
+    something was cut.
+    """
+    reason, steps, cut = shown["summary"].get("reason"), shown["steps"], False
+    if not reason and not steps:
+        return False
+    _head("What it concluded, in its own words")
+    if reason and (not steps or reason != steps[-1]["reason"]):
         _bullet(plain(reason), width, "  ")
-    _bullet(
-        f"{plain(envelope['step'])}, confidence {envelope['confidence']}: {plain(envelope['reason'])}",
-        width,
-        "  ",
-    )
-    for item in envelope["evidence"]:
-        _bullet(f"“{plain(item['quote'])}” {plain(item['source'])}", width, "  - ")
-    for stop in shown["checkpoints"]:
-        decided = (
-            f"{stop['resolution'].replace('_', ' ')} by {plain(stop['by'])}"
-            if stop["resolution"]
-            else "not resolved yet"
-        )
-        note = f" ({plain(stop['note'])})" if stop["note"] else ""
-        _bullet(
-            f"stopped in {plain(stop['step'])}: {plain('; '.join(stop['reasons']))}: {decided}{note}",
-            width,
-            "  ! ",
-        )
-    return {item["source"] for item in envelope["evidence"]}
+    printed: set[str] = set()  # what several steps cite is shown where it was cited first
+    for envelope in steps:
+        told = f"{plain(envelope['step'])}, confidence {envelope['confidence']}: {plain(envelope['reason'])}"
+        cut |= _short(told, width, "  ", None if whole else _LINES_OF_REASON)
+        for item in envelope["evidence"]:
+            if item["source"] not in printed:
+                printed.add(item["source"])
+                quoted = f"“{plain(item['quote'])}”"
+                most = None if whole else _LINES_OF_QUOTE
+                cut |= _short(quoted, width, "    - ", most, plain(item["source"]))
+        for stop in shown["checkpoints"]:
+            if stop["step"] == envelope["step"]:
+                _bullet(_stopped(stop), width, "    ! ")
+    return cut
 
 
-def _print_evidence(shown: Printed, cited: set[str], width: int, *, whole: bool) -> None:
-    """Every quote that the run was shown, each once: under the first step that it was shown in."""
+def _stopped(stop: Printed) -> str:
+    decided = "not resolved yet"
+    if stop["resolution"]:
+        decided = f"{stop['resolution'].replace('_', ' ')} by {plain(stop['by'])}"
+    note = f" ({plain(stop['note'])})" if stop["note"] else ""
+    return f"stopped for a human: {plain('; '.join(stop['reasons']))}: {decided}{note}"
+
+
+def _print_evidence(shown: Printed, width: int, *, whole: bool) -> bool:
+    """What the run was shown: how good it was, every conflict, and what was not cited above; each once.
+    Whether something was cut.
+    """
     bundles, observations = shown["saw"]["bundles"], shown["saw"]["observations"]
     if not bundles and not observations:
-        return
-    _head("What it was shown")
-    printed, cut = set(cited), False
+        return False
+    _head("What it was shown besides")
+    printed = {item["source"] for envelope in shown["steps"] for item in envelope["evidence"]}
+    cut = False
     for bundle in bundles:
         new = [item for item in bundle["items"] if item["id"] not in printed]
         printed |= {item["id"] for item in new}
-        above = len(bundle["items"]) - len(new)
-        _bullet(
-            f"in {plain(bundle['step'])}: {bundle['bundle']}, {bundle['sufficiency']}"
-            + (f"; {above} of its quotes stand above" if above else ""),
-            width,
-            "  ",
-        )
+        mark = "  " if bundle["sufficiency"] == "sufficient" else "  ! "
+        count = f"{len(bundle['items'])} quotes, {len(new)} of them new here" if new else "nothing new"
+        print(f"{mark}in {plain(bundle['step'])} ({bundle['sufficiency']}): {count}")
         for conflict in bundle["conflicts"]:
             _bullet(f"sources disagree: {conflict_in_words(conflict)}", width, "    ! ")
         for item in new:
-            text, shorter = _cut(plain(item["quote"]), _LONGEST_QUOTE, whole=whole)
-            cut |= shorter
-            _bullet(f"{plain(item['id'])} ({plain(item['title'])}): “{text}”", width, "    - ")
+            quoted = f"“{plain(item['quote'])}”"
+            cut |= _short(quoted, width, "    - ", None if whole else _LINES_SHOWN, plain(item["id"]))
     for one in observations:
-        if one["id"] in printed:
-            continue
-        text, shorter = _cut(plain(one["text"]), _LONGEST_OBSERVATION, whole=whole)
-        cut |= shorter
-        _bullet(f"{plain(one['tool'])} answered ({one['id']}): {text}", width, "  ")
-    if cut:
-        print(f"  … is where something was cut: bailiwick approval show --full {shown['request']}")
+        told = f"{plain(one['tool'])} answered: {plain(one['text'])}"
+        cut |= _short(told, width, "  ", None if whole else _LINES_OF_QUOTE)
+    return cut
 
 
 def _print_before(shown: Printed, width: int) -> None:
@@ -220,10 +220,13 @@ def _bullet(text: str, width: int, mark: str) -> None:
     )
 
 
-def _cut(text: str, longest: int, *, whole: bool) -> tuple[str, bool]:
-    if whole or len(text) <= longest:
-        return text, False
-    return f"{text[:longest]}…", True
+def _short(text: str, width: int, mark: str, most: int | None, behind: str = "") -> bool:
+    """A paragraph of at most so many lines, with its place behind it; whether it was cut."""
+    tail = f" {behind}" if behind else ""
+    room = len(text) if most is None else most * (width - len(mark)) - cell_len(tail) - most - 1
+    short = text if len(text) <= room else f"{text[:room]}…"
+    _bullet(short + tail, width, mark)
+    return len(text) > room
 
 
 def _width() -> int:

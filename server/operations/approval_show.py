@@ -35,6 +35,7 @@ def _show(desk: OperationDesk, person: Person, given: OneApproval) -> JsonObject
         request = request_of(reading, person, given.request)
         call, now_ms = request.call, desk.now_ms()
         facts = gather_facts(reading, request, call)
+        steps = _concluded(reading, request)
         refused = refusal_to_judge(desk, person, request)
         against = str(refused) if refused else reason_against(reading, request, person)
         return {
@@ -46,7 +47,8 @@ def _show(desk: OperationDesk, person: Person, given: OneApproval) -> JsonObject
             "suspicious": _suspicious(call.arguments),
             "known_changed": list[JsonValue](sorted(call.known_changed)),
             "saw": _saw(reading, person, request),
-            "concluded": _concluded(reading, request),
+            "concluded": steps[-1] if steps else None,
+            "steps": [*steps],
             "checkpoints": _checkpoints(reading, request),
             "earlier": [
                 _before(reading, one) for one in earlier_on(reading, call.tenant, call.upstream, call.target)
@@ -90,15 +92,14 @@ def _saw(reading: Reading, person: Person, request: ApprovalRequest) -> JsonObje
     return {"bundles": bundles, "observations": observed}
 
 
-def _concluded(reading: Reading, request: ApprovalRequest) -> JsonObject | None:
-    """The newest envelope that the run had submitted when it asked."""
+def _concluded(reading: Reading, request: ApprovalRequest) -> list[JsonObject]:
+    """Every envelope that the run had submitted when it asked, oldest first."""
     rows = reading.all(
         envelopes.select()
         .where(envelopes.c.run == request.run, envelopes.c.epoch <= request.call.epoch)
-        .order_by(envelopes.c.epoch.desc())
-        .limit(1)
+        .order_by(envelopes.c.epoch)
     )
-    return None if not rows else cast("JsonObject", json.loads(rows[0].envelope))
+    return [cast("JsonObject", json.loads(row.envelope)) for row in rows]
 
 
 def _checkpoints(reading: Reading, request: ApprovalRequest) -> list[JsonValue]:
