@@ -96,7 +96,7 @@ async def test_case_91_somebody_enrolled_after_the_request_does_not_judge_it(
 
 
 @pytest.mark.parametrize("first", ["approve", "deny"])
-async def test_cases_36_and_86_a_denial_wins_over_an_approval_before_and_after_it(
+async def test_case_36_and_case_86_a_denial_wins_over_an_approval_before_and_after_it(
     room: Room, peer: Peer, item: str, first: str
 ) -> None:
     run = await peer.open("change")
