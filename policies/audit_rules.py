@@ -54,6 +54,8 @@ class Replay:
     with it.
     """
 
+    whole: bool = True
+    """Whether these are all entries of a log, so that what is missing is missing."""
     root: str | None = None
     keys: dict[str, tuple[SignedEnrolment, int]] = field(
         default_factory=dict[str, tuple[SignedEnrolment, int]]
@@ -160,7 +162,7 @@ class Replay:
             return
         self.requests[request_id] = _Request(entry.seq, str(entry.body.get("owner")), call)
         for edge in entry.rests_on:
-            unseen = (
+            unseen = self.whole and (
                 edge.foundation.startswith(BUNDLE_PREFIX) and (entry.run, edge.foundation) not in self.shown
             )
             if edge.relation == "considers" and unseen:

@@ -38,7 +38,7 @@ def retell(entries: Iterable[StoredEntry], request_id: str, at_ms: int) -> Retol
     """Replay the entries that one request rests on; whether they are all of them, only a whole log can
     tell.
     """
-    replay = Replay()
+    replay = Replay(whole=False)
     faults = [fault for entry in entries for fault in replay.take(entry)]
     request = replay.requests.get(request_id)
     denial = None
