@@ -33,6 +33,7 @@ _WORDS: dict[str, Callable[[_Body], str]] = {
     "execution.contradicted": lambda b: (
         f"a late answer says {b.get('said')} of {b.get('execution')}, which was settled as {b.get('stands')}"
     ),
+    "secret.erased": lambda b: f"erased the sealed arguments of {b.get('request')}",
     "evidence.reread": lambda b: f"read its evidence anew, knowing of {', '.join(b.get('changed', []))}",
 }
 """How each kind of entry is told; a kind that is not here is told by its name and its body's ids."""
