@@ -12,7 +12,7 @@ from typing import Final
 from ledger.canonical import JsonObject
 from ledger.entries import WHOLE_FOLDER, Entry
 from ledger.keyring import key_id
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from policies.errors import EnrolmentRefused, PolicyError
 from policies.people import holder_of_key
@@ -23,7 +23,7 @@ VOUCHER_VERSION: Final = 1
 EXPORT: Final = "export"
 """The purpose of the key that signs exported approvals."""
 
-_OF_KEY = server_key_vouchers.select().where(server_key_vouchers.c.kid == param("server_key"))
+_OF_KEY = fixed(server_key_vouchers.select().where(server_key_vouchers.c.kid == param("server_key")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from context_store.currency import changed_evidence
 from context_store.head import head_release
 from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry, RestsOn
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from policies.call import CHANGED_PREFIX
 from tool_scopes.runs import Run, pin_release
 from tool_scopes.tables import rereadings
 
-_OF_EPOCH = (
+_OF_EPOCH = fixed(
     rereadings.select()
     .with_only_columns(rereadings.c.version)
     .where(rereadings.c.run == param("of_run"), rereadings.c.epoch == param("at_epoch"))

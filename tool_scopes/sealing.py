@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ledger.canonical import JsonObject, JsonValue, canonical
 from ledger.entries import Entry
 from ledger.keyring import KeyRing
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading, Transaction
 from policies.codes import Denial
 from tool_scopes.runs import Run
@@ -35,13 +35,15 @@ _COMMITMENT_DOMAIN: Final = b"bailiwick-secret-v1\0"
 _KEY_DOMAIN: Final = b"bailiwick-sealing-v1\0"
 _NONCE_BYTES: Final = 12
 
-_OF_ARGUMENT = sealed_arguments.select().where(
-    sealed_arguments.c.run == param("of_run"),
-    sealed_arguments.c.tool == param("of_tool"),
-    sealed_arguments.c.argument == param("named"),
+_OF_ARGUMENT = fixed(
+    sealed_arguments.select().where(
+        sealed_arguments.c.run == param("of_run"),
+        sealed_arguments.c.tool == param("of_tool"),
+        sealed_arguments.c.argument == param("named"),
+    )
 )
-_KEEP = sealed_arguments.insert()
-_ERASE = (
+_KEEP = fixed(sealed_arguments.insert())
+_ERASE = fixed(
     sealed_arguments.update()
     .where(sealed_arguments.c.commitment == param("committed"), sealed_arguments.c.salt.is_not(None))
     .values(salt=None, sealed=None, erased_ms=param("now_ms"))
@@ -128,7 +130,7 @@ def _committed(
         "sealed": nonce + sealed,
         "sealed_ms": tx.now_ms,
     }
-    tx.execute(_KEEP, row)
+    tx.run(_KEEP, row)
     return commitment
 
 

@@ -169,7 +169,14 @@ def test_several_requests_stand_on_one_page_each_with_its_exact_call(
 
 
 def test_case_19_a_secret_is_shown_as_one_and_texts_cannot_pass_for_numbers() -> None:
-    arguments = {"code": "sealed:00ff", "count": 5, "text": "5", "none": None, "list": [], "a": {"b": [True]}}
+    arguments: dict[str, Any] = {
+        "code": "sealed:00ff",
+        "count": 5,
+        "text": "5",
+        "none": None,
+        "list": [],
+        "a": {"b": [True]},
+    }
     assert list(exact_lines(arguments, 60, frozenset({"code"}))) == [
         "code    (secret) sealed:00ff",
         "count   5",
