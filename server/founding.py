@@ -24,12 +24,15 @@ from server.personal_keys import key_path
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """What was made: the folder, and where the first admin's private key lies."""
+    """What was made: the folder, where the first admin's private key lies, and its public half: the root of
+    trust.
+    """
 
     folder: DataFolder
     person: Person
     key_file: Path
     kid: str
+    public_key: str
 
 
 def found(
@@ -65,4 +68,4 @@ def found(
         if written is not None:
             written.unlink(missing_ok=True)
         raise
-    return Founded(open_folder(root), person, place, key.kid)
+    return Founded(open_folder(root), person, place, key.kid, key.public_key)

@@ -374,3 +374,47 @@ async def test_a_persons_key_is_replaced_and_what_it_had_approved_falls(
     office.say("approval", "approve", first["request"], by="dave").id  # noqa: B018
     done = await call(url, office.bot_key, "use_tool", **sent, approval_token=token)
     assert done["code"] == "done"
+
+
+async def test_a_write_in_doubt_is_shown_and_settled_by_hand(
+    served: tuple[Office, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, url = served
+    run, approval = await ask(office, url)
+    office.say("approval", "approve", approval["request"], by="carol").id  # noqa: B018
+    monkeypatch.setattr(
+        "tool_scopes.write_calls.outcome_of", lambda _answer, _view: ("in_doubt", "nobody knows")
+    )
+    sent: dict[str, Any] = {"run_id": run, "tool": "desk__refund_order", "arguments": ARGUMENTS}
+    token = approval["approval_token"]
+    said = await call(url, office.bot_key, "use_tool", **sent, approval_token=token)
+    assert said["code"] == "in_doubt"
+    doubts = office.say("run", "doubts", by="dave")
+    assert said["execution"] in doubts.out
+    assert "bailiwick run settle" in doubts.err
+    both = office.say("run", "settle", said["execution"], "--succeeded", "--failed", "--note", "x", by="dave")
+    assert both.code == 2
+    owner = office.say("run", "settle", said["execution"], "--succeeded", "--note", "It is paid.")
+    assert owner.code == 1
+    settled = office.say(
+        "run", "settle", said["execution"], "--succeeded", "--note", "It is paid.", by="dave"
+    )
+    assert settled.id == said["execution"]
+    assert office.say("run", "doubts", "--json", by="dave").json == []
+    assert "dave looked: It is paid." in office.say("run", "trace", run).out
+    assert office.say("run", "settle", said["execution"], "--failed", "--note", "No.", by="dave").code == 1
+    unknown = office.say("run", "settle", "exe_nothing", "--failed", "--note", "No.", by="dave")
+    assert unknown.code == 2
+
+
+async def test_commands_about_secrets_and_keys_say_in_a_sentence_why_not(served: tuple[Office, str]) -> None:
+    office, url = served
+    _, approval = await ask(office, url)
+    nothing = office.say("approval", "erase", approval["request"])
+    assert nothing.code == 2
+    assert "holds no sealed argument" in nothing.err
+    assert office.say("approval", "erase", approval["request"], by="carol").code == 1
+    assert office.say("key", "vouch").code == 0  # it was vouched for when the folder was made; once is enough
+    assert office.say("key", "vouch", by="carol").code == 1
+    assert office.say("key", "replace", "nobody", "--public-key=x").code == 2
+    assert office.say("approval", "revoke", "req_nothing", by="carol").code == 2
