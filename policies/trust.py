@@ -67,12 +67,19 @@ def chain_of(reading: Reading, kid: str) -> tuple[int, ...]:
     proven.
     """
     proof = proven_key(reading, kid)
+    return () if proof is None else lineage_of(reading, proof.enrolled_seq)
+
+
+def lineage_of(reading: Reading, seq: int) -> tuple[int, ...]:
+    """The enrolment in log entry `seq`, and those above it that vouch for it one after the other."""
     found: list[int] = []
-    while proof is not None:
-        found.append(proof.enrolled_seq)
-        if proof.vouched_by is None:
+    above: int | None = seq
+    while above is not None and len(found) < MAX_CHAIN:
+        proof = _enrolment_at(reading, above)
+        if proof is None:
             break
-        proof = _enrolment_at(reading, proof.vouched_by)
+        found.append(above)
+        above = proof.vouched_by
     return tuple(found)
 
 

@@ -17,6 +17,7 @@ from ledger.entries import Entry
 from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
 from policies.decisions import submit_step as may_submit_step
+from policies.gate_state import read_gate
 from tool_scopes.arguments import complete_arguments, target_of
 from tool_scopes.checkpoints import reasons_to_stop, retries_exhausted
 from tool_scopes.envelope_records import has_submitted, keep_envelope
@@ -87,7 +88,12 @@ async def submit_step(
 async def _facts_of_proposal(house: House, standing: Standing, envelope: Envelope) -> Facts:
     """What is read about the target of a proposed action, before the transaction that asks for approval."""
     state = _state_after(standing.run, standing.step, envelope)
-    proposal = house.ledger.read(lambda reading: proposal_of(house, reading, standing, envelope, state))
+
+    def look(reading: Reading) -> Proposal | Denial | None:
+        # While everything is frozen nothing is read either; the step's own call asks then.
+        return None if read_gate(reading).frozen else proposal_of(house, reading, standing, envelope, state)
+
+    proposal = house.ledger.read(look)
     if not isinstance(proposal, Proposal):
         return NO_FACTS
     return await read_facts(house, proposal.tool, proposal.arguments, state)

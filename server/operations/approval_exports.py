@@ -18,7 +18,7 @@ from policies.principals import Person
 from policies.redemption import quorum_met
 from policies.server_keys import EXPORT, ServerKey, Voucher, vouch, voucher_seq
 from policies.signing import b64url
-from policies.trust import chain_of
+from policies.trust import chain_of, lineage_of
 from server.errors import BadInput, RuleRefused
 from server.operations.approvals import OneApproval
 from server.operations.judges import request_of
@@ -62,7 +62,7 @@ def _export(desk: OperationDesk, person: Person, given: OneApproval) -> JsonObje
     numbers |= {
         entry.seq for entry in desk.ledger.entries(run=request.run, kinds=_STORY) if _about(request, entry)
     }
-    numbers |= _revocations(desk, request)
+    numbers |= _of_judges(desk, request)
     raws = desk.ledger.read(lambda reading: [raw_entry_at(reading, seq) for seq in sorted(numbers)])
     text = export_approval(
         request.id,
@@ -102,13 +102,21 @@ def _about(request: ApprovalRequest, entry: StoredEntry) -> bool:
     return entry.body.get("request") == request.id
 
 
-def _revocations(desk: OperationDesk, request: ApprovalRequest) -> set[int]:
-    """What was taken from the people who judged, from the request on."""
+def _of_judges(desk: OperationDesk, request: ApprovalRequest) -> set[int]:
+    """What was ever given to the people who judged, and taken from them, with who vouched for it: their
+    standing may have changed after the approval was spent.
+    """
     judged = desk.ledger.read(
         lambda reading: {cast.signed.verdict.reviewer for cast in verdicts_on(reading, request)}
     )
-    later = desk.ledger.entries(after=request.created_seq, kinds=("person.revoked",))
-    return {entry.seq for entry in later if entry.body.get("person") in judged}
+    numbers: set[int] = set()
+    for entry in desk.ledger.entries(kinds=("person.enrolled", "person.revoked")):
+        if entry.body.get("person") in judged:
+            numbers.add(entry.seq)
+            above = entry.body.get("vouched_by")
+            if isinstance(above, int):
+                numbers |= set(desk.ledger.read(lambda reading, seq=above: lineage_of(reading, seq)))
+    return numbers
 
 
 def _server_key(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:

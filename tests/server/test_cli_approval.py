@@ -328,7 +328,12 @@ async def test_case_22_to_case_25_an_exported_approval_is_verified_offline_and_o
         assert refused.err.startswith("bailiwick: ")
     done = await call(url, office.bot_key, "use_tool", **sent, approval_token=approval["approval_token"])
     assert done["code"] == "done"
-    office.say("approval", "export", approval["request"], "--to", file, by="dave").code  # noqa: B018
+    # What happens to the reviewer's key afterwards does not undo what it proved.
+    carols = next(one for one in office.say("key", "list", "--json").json if one["person"] == "carol")
+    again = ("--role", "reviewer", f"--public-key={carols['public_key']}")
+    assert office.say("person", "add", "carol", *again).code == 0
+    assert office.say("key", "revoke", carols["kid"]).code == 0
+    assert office.say("approval", "export", approval["request"], "--to", file, by="dave").code == 0
     spent = say("approval", "verify", file, "--root", root, "--json").json
     assert spent["spent on"] == done["execution"]
 
@@ -382,9 +387,11 @@ async def test_a_write_in_doubt_is_shown_and_settled_by_hand(
     office, url = served
     run, approval = await ask(office, url)
     office.say("approval", "approve", approval["request"], by="carol").id  # noqa: B018
-    monkeypatch.setattr(
-        "tool_scopes.write_calls.outcome_of", lambda _answer, _view: ("in_doubt", "nobody knows")
-    )
+
+    def unknown_to_all(*_answer_and_view: object) -> tuple[str, str]:
+        return "in_doubt", "nobody knows"
+
+    monkeypatch.setattr("tool_scopes.write_calls.outcome_of", unknown_to_all)
     sent: dict[str, Any] = {"run_id": run, "tool": "desk__refund_order", "arguments": ARGUMENTS}
     token = approval["approval_token"]
     said = await call(url, office.bot_key, "use_tool", **sent, approval_token=token)
