@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from ledger.clock import system_now_ms
@@ -11,7 +13,7 @@ from policies.audit_rules import check_complete
 from policies.settlements import Finding, sign_settlement
 from server.sending import OperationFailed
 from tests.rooms.peers import Peer
-from tests.rooms.stage import Room
+from tests.rooms.stage import Room, until
 from tool_scopes.executions import settle_execution
 
 CHANGE = "shop__change_item"
@@ -26,6 +28,12 @@ async def in_doubt(room: Room, peer: Peer, item: str) -> tuple[str, str, str]:
     room.stage.tell_upstream("")
     assert said.code == "in_doubt"
     return run, asked.token, str(said.body["execution"])
+
+
+async def listed(room: Room) -> list[dict[str, Any]]:
+    """The writes that hold their targets, as a person is shown them."""
+    waiting: Any = await room.ask("rita", "execution.list")
+    return waiting["executions"]
 
 
 def finding(room: Room, person: str, execution: str, outcome: Finding) -> dict[str, Any]:
@@ -43,8 +51,7 @@ async def test_case_95_a_signed_finding_frees_the_target_and_nothing_is_sent_aga
     room: Room, peer: Peer, item: str, outcome: Finding
 ) -> None:
     run, token, execution = await in_doubt(room, peer, item)
-    waiting = await room.ask("rita", "execution.list")
-    assert execution in {one["execution"] for one in waiting["executions"]}  # type: ignore[index,union-attr,call-overload]
+    assert execution in {one["execution"] for one in await listed(room)}
     rival = await room.approved(peer, run, item_id=item, price=6)
     assert (await peer.use(run, CHANGE, rival.token, item_id=item, price=6)).code == "target_changed"
     frames = room.stage.frames()
@@ -86,6 +93,21 @@ async def test_what_is_certain_or_under_way_no_finding_changes(room: Room, peer:
     told = finding(room, "rita", str(done.body["execution"]), "failed")
     with pytest.raises(OperationFailed, match="only one in doubt"):
         await room.ask("rita", "execution.settle", **told)
+    busy = await room.approved(peer, run, item_id=item, price=6)
+    frames = room.stage.frames()
+    room.stage.tell_upstream("wait")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(peer.use, run, CHANGE, busy.token, item_id=item, price=6))
+        await until(lambda: room.stage.frames() == frames + 1)
+        (going,) = (one for one in await listed(room) if one["state"] == "executing")
+        told = finding(room, "rita", going["execution"], "failed")
+        try:
+            refused = str(await room.ask("rita", "execution.settle", **told))
+        except OperationFailed as error:
+            refused = str(error)
+        room.stage.let_go()
+    assert "is under way; only one in doubt" in refused
+    assert room.request(busy.approval["request"]).state == "succeeded"
 
 
 async def test_a_late_answer_that_contradicts_a_finding_is_written_down(

@@ -142,20 +142,22 @@ async def test_nothing_is_signed_when_the_digest_is_not_that_of_the_call(
     from server import acting
 
     office, url = served
-    _, approval = await ask(office, url)
+    run, approval = await ask(office, url)
+    good = (await asked(url, office.bot_key, run, amount_cents=7))["approval"]["request"]
     honest = acting.ask
 
     def lying(*given: Any) -> Any:
         result: Any = honest(*given)
-        if given[3] == "approval.show":
+        if given[3] == "approval.show" and result["request"] == approval["request"]:
             result["call"]["arguments"] = {"amount_cents": 1, "order_id": "o-1001", "reason": "small"}
         assert given[3] != "approval.judge", "a verdict was sent"
         return result
 
     monkeypatch.setattr(acting, "ask", lying)
-    said = office.say("approval", "approve", approval["request"], by="carol")
-    assert said.code == 1
-    assert "nothing was signed" in said.err
+    for requests in ([approval["request"]], [good, approval["request"]]):
+        said = office.say("approval", "approve", *requests, by="carol")
+        assert said.code == 1
+        assert "nothing was signed" in said.err
 
 
 async def test_watching_shows_each_request_once_as_it_comes(
