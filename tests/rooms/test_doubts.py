@@ -93,7 +93,7 @@ async def test_what_is_certain_or_under_way_no_finding_changes(room: Room, peer:
     told = finding(room, "rita", str(done.body["execution"]), "failed")
     with pytest.raises(OperationFailed, match="only one in doubt"):
         await room.ask("rita", "execution.settle", **told)
-    busy = await room.approved(peer, run, item_id=item, price=6)
+    refused, busy = "", await room.approved(peer, run, item_id=item, price=6)
     frames = room.stage.frames()
     room.stage.tell_upstream("wait")
     async with anyio.create_task_group() as tasks:
