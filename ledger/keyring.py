@@ -22,11 +22,13 @@ from ledger.canonical import CanonicalError, parse_strict
 SigningPurpose = Literal["head", "export"]
 """What an Ed25519 key of the ring is for: the log's heads, exported approvals."""
 
-SecretPurpose = Literal["approval-token"]
-"""What a 32-byte secret of the ring is for: deriving approval tokens (HMAC)."""
+SecretPurpose = Literal["approval-token", "sealing"]
+"""What a 32-byte secret of the ring is for: deriving approval tokens, and the keys of sealed arguments
+(HMAC).
+"""
 
 _SIGNING: tuple[SigningPurpose, ...] = ("head", "export")
-_SECRET: tuple[SecretPurpose, ...] = ("approval-token",)
+_SECRET: tuple[SecretPurpose, ...] = ("approval-token", "sealing")
 _FILE = "ring.json"
 _MAX_BYTES = 65_536
 

@@ -17,6 +17,12 @@ def entry_at(reading: Reading, seq: int) -> StoredEntry | None:
     return found if found is not None and found.seq == seq else None
 
 
+def raw_entry_at(reading: Reading, seq: int) -> bytes | None:
+    """The bytes of that entry, for whoever hands them on as a proof."""
+    row = reading.one(_AT, {"number": seq})
+    return None if row is None else bytes(row.entry)
+
+
 @lru_cache(maxsize=4096)
 def _decoded(raw: bytes) -> StoredEntry | None:
     """What these bytes say, remembered by the bytes themselves: whoever changes a row gets another answer."""

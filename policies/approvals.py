@@ -16,7 +16,7 @@ from ledger.ids import new_id
 from ledger.statements import fixed, param
 from ledger.transaction import Transaction
 from policies.agents import agent_by_id
-from policies.call import CanonicalCall, PresentedCall
+from policies.call import CHANGED_PREFIX, CanonicalCall, PresentedCall
 from policies.codes import Denial
 from policies.errors import PolicyError
 from policies.gate_state import freeze_denial, gate_denial, read_gate
@@ -154,7 +154,8 @@ def redeem(
         return frozen
     if agent_by_id(tx, presented.principal) is None:
         return Denial("policy_denied", reason=f"{presented.principal} was revoked")
-    facts = gather_facts(tx, current, presented, changed, busy or _unfinished_on(tx, presented))
+    since = [version for version in changed if version not in current.call.known_changed]
+    facts = gather_facts(tx, current, presented, since, busy or _unfinished_on(tx, presented))
     denial = judge(facts, tx.now_ms)
     if denial is not None:
         if denial.code == "approval_spent":
@@ -186,6 +187,8 @@ def _still_good(asked: CanonicalCall, call: CanonicalCall, now_ms: int) -> bool:
         and (asked.policy, asked.catalogue, asked.workflow) == (call.policy, call.catalogue, call.workflow)
         and asked.precondition == call.precondition
         and set(asked.evidence) <= set(call.evidence)
+        # Whoever signs must know what this run knows by now of its evidence.
+        and asked.known_changed == call.known_changed
     )
 
 
@@ -220,7 +223,11 @@ def _create(
         "call": call.as_json(),
         "summary": summary,
     }
-    considered = tuple(RestsOn(request_id, "considers", name) for name in sorted(set(call.evidence)))
+    considered = tuple(
+        RestsOn(request_id, "considers", name)
+        for name in sorted(set(call.evidence))
+        if not name.startswith(CHANGED_PREFIX)
+    ) + tuple(RestsOn(request_id, "knows_changed", version) for version in sorted(call.known_changed))
     asked = Entry(
         "approval.requested", call.tenant, body, principal=call.principal, run=call.run, rests_on=considered
     )

@@ -20,6 +20,8 @@ from policies.errors import PolicyError
 from policies.people import KeyHolder
 from policies.principals import Person, joined_names
 from policies.redemption import CastVerdict, RedemptionFacts, judge
+from policies.server_keys import Voucher, voucher_from_json
+from policies.settlements import settlement_from_json
 from policies.trust import may_enrol
 from policies.verdicts import SignedVerdict, Verdict
 
@@ -28,7 +30,7 @@ BUNDLE_PREFIX: Final = "bnd_"
 
 def check_complete(entries: Iterable[StoredEntry]) -> Iterator[str]:
     """Every fault, as a sentence that names its entry, in the order of the log."""
-    replay = _Replay()
+    replay = Replay()
     for entry in entries:
         yield from replay.take(entry)
     yield from replay.unfinished()
@@ -47,11 +49,13 @@ class _Request:
 
 
 @dataclass(slots=True)
-class _Replay:
+class Replay:
     """What is known after the entries so far. Each `_on_…` takes one kind of entry and yields what is wrong
     with it.
     """
 
+    whole: bool = True
+    """Whether these are all entries of a log, so that what is missing is missing."""
     root: str | None = None
     keys: dict[str, tuple[SignedEnrolment, int]] = field(
         default_factory=dict[str, tuple[SignedEnrolment, int]]
@@ -62,6 +66,8 @@ class _Replay:
     requests: dict[str, _Request] = field(default_factory=dict[str, _Request])
     begun: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     settled: set[str] = field(default_factory=set[str])
+    server_keys: dict[str, Voucher] = field(default_factory=dict[str, Voucher])
+    root_key: str | None = None
     now_ms: int = 0
 
     def take(self, entry: StoredEntry) -> Iterator[str]:
@@ -70,6 +76,7 @@ class _Replay:
         taking: dict[str, Callable[[StoredEntry], Iterator[str]]] = {
             "person.enrolled": self._on_enrolled,
             "person.revoked": self._on_revoked,
+            "server_key.vouched": self._on_vouched,
             "bundle.served": self._on_served,
             "approval.requested": self._on_requested,
             "approval.judged": self._on_judged,
@@ -93,7 +100,7 @@ class _Replay:
             return
         person = signed.enrolment.person
         if self.root is None:
-            self.root = signed.enrolment.kid
+            self.root, self.root_key = signed.enrolment.kid, signed.enrolment.public_key
         self.keys[signed.enrolment.kid] = (signed, entry.seq)
         self.roles[person.id] = person.roles
         self.names.append(person.identities)
@@ -129,6 +136,20 @@ class _Replay:
             case _:
                 yield f"Entry {entry.seq} revokes nobody."
 
+    def _on_vouched(self, entry: StoredEntry) -> Iterator[str]:
+        voucher = voucher_from_json(entry.body)
+        holder = None if voucher is None else self._holder(voucher.signed_by)
+        genuine = (
+            voucher is not None
+            and holder is not None
+            and "admin" in holder.person.roles
+            and voucher.is_signed_with(holder.public_key)
+        )
+        if voucher is None or not genuine:
+            yield f"Entry {entry.seq} names a key of the server that no administrator signed for."
+            return
+        self.server_keys[voucher.key.kid] = voucher
+
     def _on_served(self, entry: StoredEntry) -> Iterator[str]:
         self.shown.add((entry.run, str(entry.body.get("bundle"))))
         yield from ()
@@ -141,7 +162,7 @@ class _Replay:
             return
         self.requests[request_id] = _Request(entry.seq, str(entry.body.get("owner")), call)
         for edge in entry.rests_on:
-            unseen = (
+            unseen = self.whole and (
                 edge.foundation.startswith(BUNDLE_PREFIX) and (entry.run, edge.foundation) not in self.shown
             )
             if edge.relation == "considers" and unseen:
@@ -173,7 +194,7 @@ class _Replay:
         if request is None:
             yield f"Entry {entry.seq} begins {execution} without an approval request."
             return
-        denial = judge(self._facts(request), entry.at_ms)
+        denial = judge(self.facts(request), entry.at_ms)
         if denial is not None:
             yield f"Entry {entry.seq} begins {execution} against the gate: {denial.code}, {denial.reason}."
         request.execution = execution
@@ -182,9 +203,21 @@ class _Replay:
         execution = str(entry.body.get("execution"))
         if execution not in self.begun:
             yield f"Entry {entry.seq} settles {execution}, which was never begun."
+        if "statement" in entry.body and not self._is_found_out(entry.body):
+            yield f"Entry {entry.seq} settles {execution} by a person's word that no key of theirs signed."
         self.settled.add(execution)
 
-    def _facts(self, request: _Request) -> RedemptionFacts:
+    def _is_found_out(self, body: JsonObject) -> bool:
+        """Whether an enrolled person signed that this execution had this outcome."""
+        signed = settlement_from_json(body["statement"])
+        holder = None if signed is None else self._holder(signed.kid)
+        if signed is None or holder is None:
+            return False
+        found = signed.settlement
+        same = (body.get("execution"), body.get("state")) == (found.execution, found.outcome)
+        return same and holder.person.id == found.person and signed.is_signed_by(holder.public_key)
+
+    def facts(self, request: _Request) -> RedemptionFacts:
         """The facts of a redemption as far as a log tells them: the call itself stands for what was
         presented.
         """

@@ -23,6 +23,11 @@ from policies.principals import ROLES
 CALL_DOMAIN: Final = "bailiwick-call-v1"
 CORE_DOMAIN: Final = "bailiwick-call-core-v1"
 
+CHANGED_PREFIX: Final = "changed:"
+"""In `evidence`: a version that the run was shown and that was out of force already when this was asked
+for.
+"""
+
 CORE_FIELDS: Final = (
     "upstream",
     "endpoint",
@@ -63,11 +68,6 @@ class Quorum:
     def as_json(self) -> JsonObject:
         """The form that is part of the canonical call."""
         return {"needed": self.needed, "role": self.role, "four_eyes": self.four_eyes}
-
-
-def default_quorum(*, sensitive: bool) -> Quorum:
-    """One reviewer; two when the tool is sensitive."""
-    return Quorum(needed=2 if sensitive else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,12 @@ class PresentedCall:
             "catalogue": self.catalogue,
             "workflow": self.workflow,
         }
+
+    @property
+    def known_changed(self) -> frozenset[str]:
+        """The versions whose change was known to the run when it asked, and so to whoever signed."""
+        known = (name for name in self.evidence if name.startswith(CHANGED_PREFIX))
+        return frozenset(name.removeprefix(CHANGED_PREFIX) for name in known)
 
     def core_key(self) -> str:
         """A digest over what the caller determines: two open requests with one core are one request."""

@@ -125,8 +125,9 @@ _ROWS: Final[tuple[tuple[str, bool, str], ...]] = (
     (
         "evidence_changed",
         False,
-        "Evidence that this run was shown is no longer current. Nothing was done. This run cannot write any "
-        "more: submit the step as failed, and open a new run if it is still needed.",
+        "Evidence that this run was shown is no longer current. Nothing was done. Call read_context, then "
+        "call without the token to ask for a new approval. If this step reads no context, submit it as "
+        "failed.",
     ),
     (
         "target_changed",

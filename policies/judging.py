@@ -19,7 +19,8 @@ from ledger.transaction import AnyRow, Reading, Transaction
 from policies.call import PresentedCall
 from policies.errors import PolicyError
 from policies.operations import CLOCK_TOLERANCE_MS
-from policies.people import KeyHolder, all_names_of, holder_of_key
+from policies.people import KeyHolder, all_names_of, holder_of_key, keys_of_people
+from policies.principals import Person
 from policies.redemption import CastVerdict, RedemptionFacts, quorum_met
 from policies.requests import OPEN_STATES, ApprovalRequest, find_request
 from policies.tables import approval_requests, verdicts
@@ -99,6 +100,24 @@ def gather_facts(
         changed=tuple(changed),
         busy=busy,
     )
+
+
+def reason_against(reading: Reading, request: ApprovalRequest, person: Person) -> str | None:
+    """Why an approval by this person would not count now, or that it does already; None if it would count."""
+    signed = [cast.signed.verdict for cast in verdicts_on(reading, request) if cast.holder is not None]
+    if any((verdict.reviewer, verdict.verdict) == (person.id, "approve") for verdict in signed):
+        return f"{person.id} has approved it already."
+    try:
+        _refuse_closed(request, request.created_ms)
+        holders = [holder_of_key(reading, kid) for kid in keys_of_people(reading, {person.id})]
+        for holder in holders:
+            if holder is not None:
+                verdict = Verdict(request.digest, "approve", person.id, request.created_ms)
+                _refuse_unfit(reading, request, holder, verdict)
+                return None
+    except JudgementRefused as refused:
+        return str(refused)
+    return f"{person.id} has no key in force."
 
 
 def _refuse_closed(request: ApprovalRequest, now_ms: int) -> None:

@@ -74,6 +74,17 @@ def read_key_file(path: Path, *, data_folder: Path) -> PersonalKey:
     return key
 
 
+def put_aside(path: Path, *, data_folder: Path) -> Path:
+    """Move a key file out of the way, beside it, under a name that says which key it holds; its new place."""
+    key = read_key_file(path, data_folder=data_folder)
+    place = _outside(path, data_folder)
+    aside = place.with_name(f"{place.name}.{key.kid}")
+    if aside.exists():
+        raise KeyFileRefused(f"{aside} exists already; move it away first.")
+    place.rename(aside)
+    return aside
+
+
 def _outside(path: Path, data_folder: Path) -> Path:
     """The place a path names. Whoever can read the data folder must not be able to sign for a person."""
     place = path.expanduser().absolute()

@@ -30,6 +30,7 @@ __all__ = [
     "PersonKey",
     "SignedEnrolment",
     "all_names_of",
+    "declared_person",
     "enrol_person",
     "enrol_root",
     "holder_of_key",
@@ -37,6 +38,7 @@ __all__ = [
     "is_single_handed",
     "judge_of_key",
     "key_of_kid",
+    "keys_of_people",
     "list_people",
     "person_by_id",
     "revoke_person",
@@ -168,6 +170,14 @@ def person_by_id(reading: Reading, person: str) -> Person | None:
     return Person(row.id, row.tenant, _names(row.roles), all_names_of(reading, row.id) - {row.id})
 
 
+def declared_person(reading: Reading, person: str, tenant: str) -> Person:
+    """The person as they were declared, with those other names only that were; `EnrolmentRefused` if revoked
+    or unknown.
+    """
+    row = _known(reading, person, tenant)
+    return Person(row.id, row.tenant, _names(row.roles), _names(row.aliases))
+
+
 def key_of_kid(reading: Reading, kid: str) -> PersonKey | None:
     """The key with this id, revoked or not; None unless its enrolment leads back to the root."""
     row = reading.one(person_keys.select().where(person_keys.c.kid == kid))
@@ -194,6 +204,12 @@ def holder_of_key(reading: Reading, kid: str) -> KeyHolder | None:
     roles = person.roles & enrolment.person.roles
     held_by = replace(person, roles=roles, aliases=person.aliases | enrolment.person.aliases)
     return KeyHolder(held_by, kid, enrolment.public_key, proof.enrolled_seq)
+
+
+def keys_of_people(reading: Reading, names: Iterable[str]) -> list[str]:
+    """The ids of every key that was ever enrolled for these people, in the order of their enrolment."""
+    held = person_keys.select().where(person_keys.c.person.in_(sorted(names)))
+    return [row.kid for row in reading.all(held.order_by(person_keys.c.enrolled_seq))]
 
 
 def judge_of_key(reading: Reading, kid: str) -> Person | None:

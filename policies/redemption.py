@@ -69,6 +69,11 @@ def quorum_met(facts: RedemptionFacts) -> bool:
 
     Names that are one human count once, and so does one key under two names.
     """
+    return counted(facts) >= facts.call.quorum.needed
+
+
+def counted(facts: RedemptionFacts) -> int:
+    """How many distinct humans, with as many distinct keys, have approved."""
     humans: list[frozenset[str]] = []
     keys: set[str] = set()
     for holder in _counted(facts):
@@ -76,7 +81,7 @@ def quorum_met(facts: RedemptionFacts) -> bool:
         if holder.public_key not in keys and not any(names & known for known in humans):
             humans.append(names)
             keys.add(holder.public_key)
-    return len(humans) >= facts.call.quorum.needed
+    return len(humans)
 
 
 def _counted(facts: RedemptionFacts) -> Iterator[KeyHolder]:

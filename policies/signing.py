@@ -18,10 +18,18 @@ from ledger.canonical import JsonObject, canonical
 from ledger.keyring import key_id
 from policies.errors import PolicyError
 
-Domain = Literal["bailiwick-verdict-v1", "bailiwick-enrolment-v1", "bailiwick-operation-v1"]
+Domain = Literal[
+    "bailiwick-verdict-v1",
+    "bailiwick-enrolment-v1",
+    "bailiwick-operation-v1",
+    "bailiwick-settlement-v1",
+    "bailiwick-server-key-v1",
+]
 VERDICT_DOMAIN: Final[Domain] = "bailiwick-verdict-v1"
 ENROLMENT_DOMAIN: Final[Domain] = "bailiwick-enrolment-v1"
 OPERATION_DOMAIN: Final[Domain] = "bailiwick-operation-v1"
+SETTLEMENT_DOMAIN: Final[Domain] = "bailiwick-settlement-v1"
+SERVER_KEY_DOMAIN: Final[Domain] = "bailiwick-server-key-v1"
 
 _FIELD_PRIME: Final = 2**255 - 19
 _ORDER_EIGHT_Y: Final = 2707385501144840649318225287225658788936804267575313519463743609750303402022

@@ -61,6 +61,17 @@ changed.
 
 append_only(trust_root)
 
+server_key_vouchers = Table(
+    "server_key_vouchers",
+    metadata,
+    Column("kid", String, primary_key=True),
+    Column("seq", BigInteger, ForeignKey("log.seq"), nullable=False),
+    CheckConstraint("length(kid) = 16", name="server_key_vouchers_name_a_key"),
+)
+"""Which log entry holds an admin's signature for a key of the server itself."""
+
+append_only(server_key_vouchers)
+
 agents = Table(
     "agents",
     metadata,

@@ -62,6 +62,27 @@ def proven_key(reading: Reading, kid: str) -> ProvenKey | None:
     return None
 
 
+def chain_of(reading: Reading, kid: str) -> tuple[int, ...]:
+    """The log entries that prove the key `kid`, from its own enrolment up to the root; empty if it is not
+    proven.
+    """
+    proof = proven_key(reading, kid)
+    return () if proof is None else lineage_of(reading, proof.enrolled_seq)
+
+
+def lineage_of(reading: Reading, seq: int) -> tuple[int, ...]:
+    """The enrolment in log entry `seq`, and those above it that vouch for it one after the other."""
+    found: list[int] = []
+    above: int | None = seq
+    while above is not None and len(found) < MAX_CHAIN:
+        proof = _enrolment_at(reading, above)
+        if proof is None:
+            break
+        found.append(above)
+        above = proof.vouched_by
+    return tuple(found)
+
+
 def may_enrol(issuer: Person, person: Person, *, is_root: bool) -> bool:
     """An administrator enrols people of their own tenant; with the root key, of any."""
     return "admin" in issuer.roles and (is_root or issuer.tenant == person.tenant)

@@ -80,6 +80,7 @@ def _families() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     from policies.acts import ActRefused
     from policies.approvals import JudgementRefused
     from policies.errors import EnrolmentRefused, InvariantBroken, PolicyError
+    from policies.exported import ExportRefused
     from policies.taking import GateLowered
     from tool_scopes.resolution import RunRefused
     from tool_scopes.upstream.tools import UpstreamFailure, UpstreamUnavailable
@@ -87,7 +88,7 @@ def _families() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     from tool_scopes.yaml_files import FileRefused
 
     return (
-        ((ActRefused, CurationRefused, EnrolmentRefused, GateLowered), REFUSED),
+        ((ActRefused, CurationRefused, EnrolmentRefused, ExportRefused, GateLowered), REFUSED),
         ((InvariantBroken, JudgementRefused, RunRefused), REFUSED),
         ((ImportRefused, PolicyError, FileRefused, ViewRefused, CanonicalError), BAD_INPUT),
         ((StoreError, LedgerError, KeyRingError, UpstreamUnavailable, UpstreamFailure), UNAVAILABLE),

@@ -16,7 +16,8 @@ from policies.cedar import PolicySet
 from policies.key_files import write_key_file
 from policies.people import enrol_root
 from policies.principals import Person, require_id
-from policies.signing import new_personal_key
+from policies.server_keys import EXPORT, ServerKey, sign_server_key, vouch
+from policies.signing import b64url, new_personal_key
 from policies.taking import take_policies
 from server.data_folder import DataFolder, creating_folder, open_folder
 from server.open_ledger import open_ledger
@@ -25,12 +26,15 @@ from server.personal_keys import key_path
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """What was made: the folder, and where the first admin's private key lies."""
+    """What was made: the folder, where the first admin's private key lies, and its public half: the root of
+    trust.
+    """
 
     folder: DataFolder
     person: Person
     key_file: Path
     kid: str
+    public_key: str
 
 
 def found(
@@ -48,13 +52,17 @@ def found(
     try:
         with creating_folder(root) as draft:
             policies = PolicySet.load(draft.policy_dir)
-            with open_ledger(draft, KeyRing.load(draft.keys_dir), ledger_url) as ledger:
+            ring = KeyRing.load(draft.keys_dir)
+            with open_ledger(draft, ring, ledger_url) as ledger:
 
                 def enrol(tx: Transaction) -> None:
                     body: JsonObject = {"id": draft.id, "origin": draft.origin}
                     tx.append(Entry("folder.created", WHOLE_FOLDER, body))
                     enrol_root(tx, person, key)
                     take_policies(tx, policies, lowers=(), by=person.id)
+                    for public_key in ring.public_keys(EXPORT).values():
+                        own = ServerKey(draft.origin, EXPORT, b64url(public_key))
+                        vouch(tx, sign_server_key(key, own), by=person.id)
 
                 ledger.transact_now(enrol)
             place = key_path(draft.id, person.id) if key_file is None else key_file.expanduser().absolute()
@@ -64,4 +72,4 @@ def found(
         if written is not None:
             written.unlink(missing_ok=True)
         raise
-    return Founded(open_folder(root), person, place, key.kid)
+    return Founded(open_folder(root), person, place, key.kid, key.public_key)

@@ -4,8 +4,8 @@ description.
 
 from __future__ import annotations
 
-from policies.call import default_quorum
 from policies.decisions import Question, use_tool
+from tool_scopes.presenting import quorum_of
 from tool_scopes.standing import Standing
 from tool_scopes.views import ViewTool
 
@@ -27,5 +27,5 @@ def question_about(standing: Standing, tool: ViewTool) -> Question:
         sensitive=view.sensitive,
         # The promise that write_calls keeps: it redeems an approval of this very call, by as many people.
         approved=is_write,
-        people=default_quorum(sensitive=view.sensitive).needed if is_write else 0,
+        people=quorum_of(tool, standing.step).needed if is_write else 0,
     )

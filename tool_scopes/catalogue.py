@@ -43,6 +43,36 @@ _ERROR_PREFIX = 4_096  # how much of an error's text is compared with the catalo
 
 
 @dataclass(frozen=True, slots=True)
+class FactSource:
+    """How a fact about a write's target is read: one call of a view of the same upstream."""
+
+    view: str
+    """A view that reads, looks up or simulates; it may be hidden."""
+    pointer: str
+    """Where the fact stands in the view's structured answer (JSON Pointer, RFC 6901)."""
+    arguments: Mapping[str, str]
+    """The view's argument → the write's argument that gives its value."""
+
+    def as_json(self) -> JsonObject:
+        """For digests and listings."""
+        return {"view": self.view, "pointer": self.pointer, "arguments": dict(self.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """How many people must approve a call of a view, and a role that each of them must hold."""
+
+    needed: int = 1
+    role: str = "reviewer"
+    four_eyes: bool = True
+    """Whether the agent's owner is kept from being one of them."""
+
+    def as_json(self) -> JsonObject:
+        """For digests and listings."""
+        return {"needed": self.needed, "role": self.role, "four_eyes": self.four_eyes}
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """One upstream tool as the admin offers it."""
 
@@ -59,6 +89,12 @@ class View:
     target: str | None = None
     """What a write acts on, with `{argument}` placeholders, such as `order:{order_id}`."""
     sensitive: bool = False
+    approval: Signatures = Signatures()
+    """Who must approve a call; a sensitive view needs two at least."""
+    precondition: FactSource | None = None
+    """How the version of a write's target is read; None: it is not looked at."""
+    affects: FactSource | None = None
+    """How it is counted what a write would touch, before it is asked for and again before it is made."""
     secrets: frozenset[str] = frozenset()
     """Arguments whose values are sealed and never logged."""
     no_effect_errors: tuple[str, ...] = ()
@@ -72,6 +108,12 @@ class View:
     def is_write(self) -> bool:
         """Whether a call needs an approval."""
         return self.effect == "write"
+
+    @property
+    def facts(self) -> Mapping[str, FactSource]:
+        """What is read about the target before a call is asked for and before it is made, by name."""
+        named = {"rows": self.affects, "version": self.precondition}
+        return {name: source for name, source in named.items() if source is not None}
 
     @property
     def target_arguments(self) -> tuple[str, ...]:
@@ -94,6 +136,8 @@ class View:
             "bound": dict(self.bound),
             "target": self.target,
             "sensitive": self.sensitive,
+            "approval": self.approval.as_json(),
+            "facts": {name: source.as_json() for name, source in self.facts.items()},
             "secrets": list[JsonValue](sorted(self.secrets)),
             "no_effect_errors": list[JsonValue](self.no_effect_errors),
             "fingerprint": self.fingerprint,

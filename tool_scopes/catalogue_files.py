@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -16,9 +16,12 @@ from tool_scopes.catalogue import (
     Catalogue,
     CatalogueUpstream,
     Effect,
+    FactSource,
+    Signatures,
     View,
     catalogue_digest,
 )
+from tool_scopes.catalogue_gate import Refuse, check_fact_views, check_gate_of
 from tool_scopes.upstream.servers import HttpServer, Server, StdioServer
 from tool_scopes.yaml_files import FileRefused, Location, line_in, parse_yaml, read_text_file
 
@@ -28,14 +31,26 @@ VIEW_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ARGUMENT = r"^[^\s{}]{1,128}$"
 
 
-class _Refuse(Protocol):
-    """Makes the refusal of one place of the file: a sentence, and the keys that lead there."""
-
-    def __call__(self, sentence: str, *key: str | int) -> FileRefused: ...
-
-
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FactFile(_Strict):
+    """How a fact about a write's target is read (`tool_scopes.catalogue.FactSource`)."""
+
+    view: str = Field(min_length=1, max_length=64)
+    pointer: str = Field(pattern=r"^(/([^~/]|~[01])*)+$", max_length=256)
+    arguments: dict[Annotated[str, Field(pattern=_ARGUMENT)], Annotated[str, Field(pattern=_ARGUMENT)]] = (
+        Field(default_factory=dict[str, str])
+    )
+
+
+class ApprovalFile(_Strict):
+    """Who must approve a call (`tool_scopes.catalogue.Signatures`)."""
+
+    needed: int | None = Field(default=None, ge=1, le=9)
+    role: Literal["reviewer", "curator", "admin"] = "reviewer"
+    four_eyes: bool = True
 
 
 class ViewFile(_Strict):
@@ -50,6 +65,9 @@ class ViewFile(_Strict):
     )
     target: str | None = Field(default=None, min_length=1, max_length=256)
     sensitive: bool = False
+    approval: ApprovalFile = ApprovalFile()
+    precondition: FactFile | None = None
+    affects: FactFile | None = None
     secrets: list[str] = Field(default_factory=list[str])
     no_effect_errors: list[str] = Field(default_factory=list[str])
     fingerprint: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
@@ -136,6 +154,7 @@ def parse_upstream(source: str, *, path: str) -> UpstreamPart:
 
     upstream = CatalogueUpstream(file.upstream, _server(file, refuse), file.timeout)
     views: dict[str, View] = {}
+    places: dict[str, Location] = {}
     for tool, entries in file.tools.items():
         if tool in RESERVED_NAMES:
             raise refuse("this name belongs to the desk; an upstream that uses it is refused", "tools", tool)
@@ -145,14 +164,17 @@ def parse_upstream(source: str, *, path: str) -> UpstreamPart:
             if view.name in views:
                 raise refuse(f"there are two views named {view.name}; give one of them another `name`", *at)
             views[view.name] = view
+            places[view.name] = at
+    for view in views.values():
+        check_fact_views(view, views, _below(refuse, places[view.name]))
     return UpstreamPart(upstream, tuple(views.values()))
 
 
-def _below(refuse: _Refuse, at: Location) -> _Refuse:
+def _below(refuse: Refuse, at: Location) -> Refuse:
     return lambda sentence, *key: refuse(sentence, *at, *key)
 
 
-def _server(file: UpstreamFile, refuse: _Refuse) -> Server:
+def _server(file: UpstreamFile, refuse: Refuse) -> Server:
     if file.transport == "stdio":
         foreign = "url" if file.url is not None else "headers" if file.headers else None
         if foreign:
@@ -183,7 +205,7 @@ def _server(file: UpstreamFile, refuse: _Refuse) -> Server:
     return HttpServer(file.url, file.headers)
 
 
-def _view(upstream: str, tool: str, entry: ViewFile, refuse: _Refuse) -> View:
+def _view(upstream: str, tool: str, entry: ViewFile, refuse: Refuse) -> View:
     effect: Effect = entry.effect or "write"
     view = View(
         name=entry.name or f"{upstream}__{tool}",
@@ -196,6 +218,9 @@ def _view(upstream: str, tool: str, entry: ViewFile, refuse: _Refuse) -> View:
         bound=entry.bound,
         target=entry.target,
         sensitive=entry.sensitive,
+        approval=_signatures(entry),
+        precondition=_fact(entry.precondition),
+        affects=_fact(entry.affects),
         secrets=frozenset(entry.secrets),
         no_effect_errors=tuple(entry.no_effect_errors),
         fingerprint=entry.fingerprint,
@@ -204,10 +229,20 @@ def _view(upstream: str, tool: str, entry: ViewFile, refuse: _Refuse) -> View:
     _check_name(view, refuse)
     _check_arguments(view, refuse)
     _check_write(view, refuse)
+    check_gate_of(view, refuse)
     return view
 
 
-def _check_name(view: View, refuse: _Refuse) -> None:
+def _signatures(entry: ViewFile) -> Signatures:
+    asked = entry.approval
+    return Signatures(asked.needed or (2 if entry.sensitive else 1), asked.role, asked.four_eyes)
+
+
+def _fact(entry: FactFile | None) -> FactSource | None:
+    return None if entry is None else FactSource(entry.view, entry.pointer, entry.arguments)
+
+
+def _check_name(view: View, refuse: Refuse) -> None:
     if view.name in RESERVED_NAMES:
         raise refuse(f"the name {view.name} belongs to the desk; choose another", "name")
     if not VIEW_NAME.fullmatch(view.name):
@@ -217,7 +252,7 @@ def _check_name(view: View, refuse: _Refuse) -> None:
         )
 
 
-def _check_arguments(view: View, refuse: _Refuse) -> None:
+def _check_arguments(view: View, refuse: Refuse) -> None:
     for key, names in (("fixed", view.fixed), ("bound", view.bound)):
         reserved = next((name for name in names if name in RESERVED_ARGUMENTS), None)
         if reserved:
@@ -233,7 +268,7 @@ def _check_arguments(view: View, refuse: _Refuse) -> None:
         raise refuse(str(error), "fixed") from None
 
 
-def _check_write(view: View, refuse: _Refuse) -> None:
+def _check_write(view: View, refuse: Refuse) -> None:
     if not view.is_write:
         if view.target is not None:
             raise refuse("only a write has a target; remove it, or say `effect: write`", "target")
@@ -245,11 +280,6 @@ def _check_write(view: View, refuse: _Refuse) -> None:
     leftover = re.sub(r"\{[^{}]+\}", "", view.target)
     if "{" in leftover or "}" in leftover:
         raise refuse("has a brace that stands alone; a placeholder is written {argument}", "target")
-    secret = next((name for name in view.target_arguments if name in view.secrets), None)
-    if secret:
-        raise refuse(
-            f"shows {secret}, which is named under `secrets`; name the target by something else", "target"
-        )
     for pattern in view.no_effect_errors:
         try:
             re.compile(pattern)

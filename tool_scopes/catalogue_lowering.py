@@ -1,5 +1,6 @@
-"""Whether one catalogue lowers the gate against another: a tool that is no write any more, a tool that is no
-longer sensitive, an upstream that is reached in another way.
+"""Whether one catalogue lowers the gate against another: a tool that is no write any more or no longer
+sensitive, a write that fewer or other people approve or of which less is looked at, an upstream that is
+reached in another way.
 
 What is not classified is a hidden write, so a read that was not there before lowers the gate too.
 """
@@ -7,7 +8,7 @@ What is not classified is a hidden write, so a read that was not there before lo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ledger.canonical import JsonObject, digest
@@ -20,7 +21,7 @@ def tools_in_force(catalogue: Catalogue) -> str:
     """
     whole = {
         "upstreams": {name: _reach(upstream) for name, upstream in catalogue.upstreams.items()},
-        "views": {name: _view(view) for name, view in catalogue.views.items()},
+        "views": {name: kept_view(view) for name, view in catalogue.views.items()},
     }
     return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
@@ -46,11 +47,30 @@ def _lowered(name: str, view: Mapping[str, Any], before: Mapping[str, Any]) -> s
     if view["effect"] != "write":
         known = any(all(old[key] == view[key] for key in ("effect", "fixed", "bound")) for old in same_tool)
         return None if known else f"{name} is a {view['effect']}, and no longer a write"
-    # By its own name, or because the tool had no view that is not sensitive.
+    # By its own name, or because the tool had no view of which it is not so.
     was = [before[name]] if name in before else [old for old in same_tool if old["effect"] == "write"]
-    if was and all(old["sensitive"] for old in was) and not view["sensitive"]:
-        return f"{name} is no longer sensitive"
-    return None
+    ways = [tuple(_loosened(old, view)) for old in was]
+    common = [way for way in ways[0] if all(way in others for others in ways)] if ways else []
+    return f"{name} {', '.join(common)}" if common else None
+
+
+def _loosened(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What a write's view no longer asks for, each as the end of a sentence."""
+    if old["sensitive"] and not new["sensitive"]:
+        yield "is no longer sensitive"
+    asked, asks = old["approval"], new["approval"]
+    if asks["needed"] < asked["needed"]:
+        yield "needs fewer approvals"
+    if asks["role"] != asked["role"]:
+        yield f"is approved by people of another role ({asks['role']})"
+    if asked["four_eyes"] and not asks["four_eyes"]:
+        yield "may be approved by the agent's owner"
+    if any(new["facts"].get(name) != source for name, source in old["facts"].items()):
+        yield "is made without the same look at its target"
+    if set(old["secrets"]) - set(new["secrets"]):
+        yield "no longer seals all of its secrets"
+    if set(new["no_effect_errors"]) - set(old["no_effect_errors"]):
+        yield "takes more errors to mean that nothing happened"
 
 
 def _read(text: str) -> dict[str, dict[str, Any]]:
@@ -63,9 +83,7 @@ def _reach(upstream: CatalogueUpstream) -> str:
     return digest("bailiwick-reach-v1", told)
 
 
-def _view(view: View) -> JsonObject:
+def kept_view(view: View) -> JsonObject:
+    """What a view asks before a call is made, and of which tool."""
     told = view.as_json()
-    return {
-        name: told[name]
-        for name in ("upstream", "tool", "effect", "sensitive", "fixed", "bound", "fingerprint")
-    }
+    return {name: told[name] for name in told.keys() - {"name", "hidden", "target", "description"}}

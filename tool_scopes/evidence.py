@@ -5,6 +5,9 @@ Whatever a run is shown is recorded before it leaves. What the grant does not co
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from anyio import to_thread
 
 from context_store.bundles import Bundle, build_bundle, record_bundle
@@ -14,6 +17,7 @@ from context_store.search import NeedRefused
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import system_now_ms
 from ledger.entries import Entry, RestsOn
+from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
 from policies.decisions import read_evidence
 from policies.gate_state import freeze_denial, read_gate
@@ -21,6 +25,8 @@ from tool_scopes.grants import grant_of_step
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.observations import find_observation
 from tool_scopes.refusals import Refused, refuse
+from tool_scopes.rereading import changed_versions, note_rereading, on_newest_release
+from tool_scopes.runs import find_run
 from tool_scopes.standing import Standing, stand
 from tool_scopes.workflow_model import StepContext
 from tool_scopes.workflows import fill_need
@@ -30,7 +36,13 @@ async def read_context(
     house: House, caller: Caller, run_id: str | None, need: str | None
 ) -> Answer | Refused:
     """The evidence bundle of the current step, for its own need or for a narrower one of the agent's."""
-    standing = house.ledger.read(lambda reading: stand(house, reading, caller, run_id))
+
+    def look(reading: Reading) -> tuple[Standing | Denial, tuple[str, ...]]:
+        standing = stand(house, reading, caller, run_id)
+        nothing = isinstance(standing, Denial)
+        return standing, () if nothing else changed_versions(reading, standing.run, system_now_ms())
+
+    standing, changed = house.ledger.read(look)
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "read_context", standing)
     needs = standing.step.needs
@@ -38,6 +50,10 @@ async def read_context(
     if needs is None or denial is not None:
         nothing = Denial("policy_denied", reason=f"step {standing.step.name} reads no context")
         return await refuse(house, caller, standing.run.id, "read_context", denial or nothing)
+    if changed:
+        standing = await house.ledger.transact(partial(_on_newest_release, standing))
+    if isinstance(standing, Denial):
+        return await refuse(house, caller, None, "read_context", standing)
     wording = need or fill_need(needs.need, standing.run.state)
     try:
         # A search takes milliseconds, so it runs beside the event loop and not in it.
@@ -45,7 +61,13 @@ async def read_context(
     except NeedRefused as error:
         wrong = Denial("invalid_arguments", reason=str(error), detail={"why": str(error)})
         return await refuse(house, caller, standing.run.id, "read_context", wrong)
-    await house.ledger.transact(lambda tx: record_bundle(tx, bundle, grant_of_step(house, standing)))
+
+    def record(tx: Transaction) -> None:
+        record_bundle(tx, bundle, grant_of_step(house, standing))
+        if changed and need is None:
+            note_rereading(tx, standing.run, bundle.id, changed)
+
+    await house.ledger.transact(record)
     return Answer("done", {"bundle": bundle.id, **bundle.as_json()})
 
 
@@ -65,6 +87,14 @@ async def cite(house: House, caller: Caller, run_id: str | None, source: str) ->
     entry = Entry("quote.served", run.tenant, body, principal=run.principal, run=run.id, rests_on=shown)
     await house.ledger.append(entry)
     return Answer("done", found)
+
+
+def _on_newest_release(standing: Standing, tx: Transaction) -> Standing | Denial:
+    """The standing with the newest release pinned, unless the run moved on meanwhile."""
+    run = find_run(tx, standing.run.id)
+    if run is None or run.epoch != standing.run.epoch:
+        return Denial("step_closed", reason="the run moved on before its evidence was read anew")
+    return replace(standing, run=on_newest_release(tx, run))
 
 
 def _denied(house: House, standing: Standing) -> Denial | None:

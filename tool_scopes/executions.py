@@ -15,6 +15,7 @@ from ledger.ids import new_id
 from ledger.statements import fixed, param
 from ledger.transaction import Reading, Transaction
 from policies.approvals import settle_request
+from policies.settlements import SignedSettlement
 from tool_scopes.catalogue import View
 from tool_scopes.runs import Run
 from tool_scopes.tables import executions
@@ -49,6 +50,8 @@ _SETTLING = (
 )
 _SETTLE = fixed(_SETTLING)
 _LEAVE_IN_DOUBT = fixed(_SETTLING.where(executions.c.state == "executing"))
+_FREE = fixed(_SETTLING.where(executions.c.state == "in_doubt"))
+_BY_ID = fixed(executions.select().where(executions.c.id == param("execution")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,13 @@ class Execution:
     tool: str
     target: str
     state: str
+    begun_ms: int
+
+
+def find_execution(reading: Reading, execution_id: str) -> Execution | None:
+    """The execution with this id."""
+    row = reading.one(_BY_ID, {"execution": execution_id})
+    return None if row is None else _execution_of_row(row)
 
 
 def unfinished_on(reading: Reading, tenant: str, upstream: str, target: str) -> Execution | None:
@@ -77,6 +87,16 @@ def earlier_on(reading: Reading, tenant: str, upstream: str, target: str) -> lis
         .where(
             executions.c.tenant == tenant, executions.c.upstream == upstream, executions.c.target == target
         )
+        .order_by(executions.c.begun_ms)
+    )
+    return [_execution_of_row(row) for row in rows]
+
+
+def unfinished(reading: Reading, tenant: str) -> list[Execution]:
+    """Every execution of a tenant that is under way or in doubt, oldest first."""
+    rows = reading.all(
+        executions.select()
+        .where(executions.c.tenant == tenant, executions.c.state.in_(UNFINISHED))
         .order_by(executions.c.begun_ms)
     )
     return [_execution_of_row(row) for row in rows]
@@ -134,22 +154,51 @@ def begin_execution(
     tx.append(
         Entry("execution.begun", run.tenant, body, principal=run.principal, run=run.id, rests_on=rests_on)
     )
-    return Execution(execution_id, run.tenant, run.id, request, tool, target, "executing")
+    return Execution(execution_id, run.tenant, run.id, request, tool, target, "executing", tx.now_ms)
 
 
 def settle_execution(tx: Transaction, execution_id: str, outcome: Outcome, because: str) -> bool:
     """Write down an outcome. A certain outcome may settle what a lapsed lease had left in doubt; nothing else
     is rewritten.
 
-    Gives False when the execution was already settled for certain.
+    Gives False when the execution was already settled for certain. If it was settled otherwise, by a human
+    who looked before the late answer came, the log says so.
     """
     statement = _LEAVE_IN_DOUBT if outcome == "in_doubt" else _SETTLE
     row = tx.one(statement, {"execution": execution_id, "outcome": outcome, "now_ms": tx.now_ms})
     if row is None:
+        stands = find_execution(tx, execution_id)
+        if stands is not None and outcome != "in_doubt" and stands.state != outcome:
+            told: JsonObject = {"execution": execution_id, "stands": stands.state, "said": outcome}
+            entry = Entry(
+                "execution.contradicted", stands.tenant, {**told, "because": because}, run=stands.run
+            )
+            tx.append(entry)
         return False
     settle_request(tx, row.request, outcome)
     body: JsonObject = {"execution": execution_id, "state": outcome, "because": because}
     tx.append(Entry("execution.settled", row.tenant, body, run=row.run))
+    return True
+
+
+def settle_by_hand(tx: Transaction, signed: SignedSettlement) -> bool:
+    """Free the target of an execution in doubt by what a human found out. The caller has verified the
+    signature and asked the gate.
+
+    Gives False when it is not in doubt: what is under way, or certain, no statement changes.
+    """
+    found = signed.settlement
+    row = tx.one(_FREE, {"execution": found.execution, "outcome": found.outcome, "now_ms": tx.now_ms})
+    if row is None:
+        return False
+    settle_request(tx, row.request, found.outcome)
+    body: JsonObject = {
+        "execution": found.execution,
+        "state": found.outcome,
+        "because": f"{found.person} looked: {found.note}",
+        "statement": signed.as_json(),
+    }
+    tx.append(Entry("execution.settled", row.tenant, body, principal=found.person, run=row.run))
     return True
 
 
@@ -191,4 +240,4 @@ def new_execution_id(now_ms: int) -> str:
 
 
 def _execution_of_row(row: Any) -> Execution:
-    return Execution(row.id, row.tenant, row.run, row.request, row.tool, row.target, row.state)
+    return Execution(row.id, row.tenant, row.run, row.request, row.tool, row.target, row.state, row.begun_ms)

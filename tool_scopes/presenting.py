@@ -5,24 +5,34 @@ One place builds it, so that a proposed action, a refused write and a redemption
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from context_store.shown import showings
-from ledger.canonical import JsonObject
+from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import rfc3339
 from ledger.transaction import Reading, Transaction
 from policies.approvals import ApprovalRequest, request_approval
-from policies.call import PresentedCall, default_quorum
+from policies.call import PresentedCall, Quorum
 from policies.codes import Denial
 from policies.tokens import derive_token
 from tool_scopes.arguments import target_of
 from tool_scopes.envelope_records import envelope_digests
+from tool_scopes.facts import NO_FACTS, Facts
 from tool_scopes.house import House
+from tool_scopes.rereading import changed_versions, in_evidence, reread_versions
 from tool_scopes.runs import Run
 from tool_scopes.views import ViewTool
 from tool_scopes.workflows import Step, Workflow
 
 
 def present(
-    house: House, reading: Reading, run: Run, workflow: Workflow, tool: ViewTool, arguments: JsonObject
+    house: House,
+    reading: Reading,
+    run: Run,
+    workflow: Workflow,
+    tool: ViewTool,
+    arguments: JsonObject,
+    facts: Facts = NO_FACTS,
 ) -> PresentedCall:
     """The call of `tool` with complete, canonical `arguments` in the run's current step.
 
@@ -36,7 +46,7 @@ def present(
         fingerprint=tool.view.fingerprint or "",
         arguments=arguments,
         target=target_of(tool.view, arguments),
-        precondition=None,
+        precondition=facts.precondition,
         tenant=run.tenant,
         principal=run.principal,
         run=run.id,
@@ -63,12 +73,24 @@ def ask_for_approval(
 
     `reason` is the agent's own word, shown to reviewers as such: they judge the arguments.
     """
+    # What the run was shown and has changed since must have been read anew, and is named to whoever signs.
+    changed = changed_versions(tx, run, tx.now_ms)
+    known = reread_versions(tx, run) if changed else frozenset[str]()
+    unread = [version for version in changed if version not in known]
+    if unread:
+        return Denial(
+            "evidence_changed", reason=f"not read anew since these changed: {', '.join(unread[:5])}"
+        )
+    if changed:
+        told = in_evidence(frozenset(changed))
+        presented = replace(presented, evidence=(*presented.evidence, *told))
     call = presented.under(
-        quorum=default_quorum(sensitive=tool.view.sensitive),
+        quorum=quorum_of(tool, step),
         not_before=tx.now_ms,
         expires=tx.now_ms + step.limits.approval_minutes * 60_000,
     )
     summary: JsonObject = {
+        "secrets": list[JsonValue](sorted(tool.view.secrets & presented.arguments.keys())),
         "workflow": workflow.name,
         "version": workflow.version,
         "step": step.name,
@@ -77,6 +99,14 @@ def ask_for_approval(
         "reason": reason,
     }
     return request_approval(tx, call, house.ring.secret("approval-token"), summary)
+
+
+def quorum_of(tool: ViewTool, step: Step) -> Quorum:
+    """Who must approve: as the catalogue says of the view; a step may ask for more people and never for
+    fewer.
+    """
+    asked = tool.view.approval
+    return Quorum(max(asked.needed, step.limits.approvals), asked.role, asked.four_eyes)
 
 
 def approval_required(house: House, request: ApprovalRequest) -> Denial:

@@ -13,6 +13,7 @@ from ledger.transaction import Transaction
 from policies.codes import Denial
 from policies.principals import Agent
 from tool_scopes.envelope_records import kept_envelope
+from tool_scopes.facts import NO_FACTS
 from tool_scopes.house import Caller, House
 from tool_scopes.reviews import Resolution, close_review, find_review
 from tool_scopes.runs import OPEN_STATES, Run, enter_step, find_run, set_status
@@ -57,12 +58,13 @@ def resolve_run(
     standing = Standing(caller, opened, workflow, step, house.scopes.scope(workflow, step))
     carried: JsonObject = {key: envelope.state[key] for key in step.carry if key in envelope.state}
     state: JsonObject = {**run.state, **carried}
-    proposal = proposal_of(house, standing, envelope, state)
+    proposal = proposal_of(house, tx, standing, envelope, state)
     if isinstance(proposal, Denial):
         raise RunRefused(
             f"Run {run.id} cannot go on: its proposed action no longer fits; send it back instead."
         )
-    go_on(house, standing, tx, opened, state, None, proposal, envelope.reason)
+    # Facts are read outside of transactions; a proposal that needs some is asked for by the step's own call.
+    go_on(house, standing, tx, opened, state, None, proposal, envelope.reason, NO_FACTS)
     return _standing_of(_run_of_tenant(tx, tenant, run_id))
 
 

@@ -155,6 +155,13 @@ def set_status(tx: Transaction, run: Run, status: str, *, because: str) -> Run:
     return changed
 
 
+def pin_release(tx: Transaction, run: Run, release: int) -> Run:
+    """Let the run's current step read a newer release. Everything else stays, its epoch and limits too."""
+    pinned = replace(run, release=release)
+    _store(tx, run, pinned)
+    return pinned
+
+
 def count_retry(tx: Transaction, run: Run) -> Run:
     """Note one refused envelope of the current step."""
     counted = replace(run, retries=run.retries + 1)

@@ -5,7 +5,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from anyio import to_thread
@@ -14,7 +14,7 @@ from context_store.head import head_release
 from context_store.shown import showings
 from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
-from ledger.transaction import Transaction
+from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
 from policies.decisions import submit_step as may_submit_step
 from policies.gate_state import freeze_denial, read_gate
@@ -29,25 +29,30 @@ from tool_scopes.envelopes import (
     parse_envelope,
     refused,
 )
+from tool_scopes.facts import NO_FACTS, Facts, read_facts
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.presenting import approval_detail, ask_for_approval, present
 from tool_scopes.quotes import QuoteFinder
 from tool_scopes.refusals import Refused, refusal_entry, refuse
 from tool_scopes.reviews import open_review
 from tool_scopes.runs import Run, count_retry, enter_step, find_run, set_status
+from tool_scopes.sealing import seal, unseal
 from tool_scopes.standing import Standing, stand
 from tool_scopes.steps import describe_step
 from tool_scopes.views import ViewTool
-from tool_scopes.workflows import StepKind
+from tool_scopes.workflows import Step, StepKind
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposed action that fits a tool of a following execute step."""
+    """A proposed action that fits a tool of a following execute step. `arguments` are complete, and hold
+    every secret in plain: they are sealed before they are written down.
+    """
 
     step: str
     tool: ViewTool
     action: ProposedAction
+    arguments: JsonObject
 
 
 async def submit_step(
@@ -79,7 +84,27 @@ async def submit_step(
         return await refuse(house, caller, run.id, "submit_step", checked)
     if isinstance(checked, Denial):
         return await house.ledger.transact(partial(_count_refusal, standing, checked))
-    return await house.ledger.transact(partial(_move, house, standing, checked, successor))
+    facts = await _facts_of_proposal(house, standing, checked.envelope)
+    return await house.ledger.transact(partial(_move, house, standing, checked, successor, facts))
+
+
+async def _facts_of_proposal(house: House, standing: Standing, envelope: Envelope) -> Facts:
+    """What is read about the target of a proposed action, before the transaction that asks for approval."""
+    state = _state_after(standing.run, standing.step, envelope)
+
+    def look(reading: Reading) -> Proposal | Denial | None:
+        # While everything is frozen nothing is read either; the step's own call asks then.
+        return None if read_gate(reading).frozen else proposal_of(house, reading, standing, envelope, state)
+
+    proposal = house.ledger.read(look)
+    if not isinstance(proposal, Proposal):
+        return NO_FACTS
+    return await read_facts(house, proposal.tool, proposal.arguments, state)
+
+
+def _state_after(run: Run, step: Step, envelope: Envelope) -> JsonObject:
+    """The run's state with what the step carries on."""
+    return {**run.state, **{key: envelope.state[key] for key in step.carry if key in envelope.state}}
 
 
 def _check(
@@ -125,7 +150,12 @@ def _count_refusal(standing: Standing, denial: Denial, tx: Transaction) -> Refus
 
 
 def _move(
-    house: House, standing: Standing, checked: CheckedEnvelope, successor: str | None, tx: Transaction
+    house: House,
+    standing: Standing,
+    checked: CheckedEnvelope,
+    successor: str | None,
+    facts: Facts,
+    tx: Transaction,
 ) -> Answer | Refused:
     """Record the envelope and move the run: on, to a human, or to its end."""
 
@@ -139,12 +169,14 @@ def _move(
     if run.status == "waiting":
         return refuse_here(Denial("checkpoint_open", reason=f"run {run.id} waits for a human"))
     step, envelope = standing.step, checked.envelope
-    carried: JsonObject = {key: envelope.state[key] for key in step.carry if key in envelope.state}
-    state: JsonObject = {**run.state, **carried}
-    proposal = proposal_of(house, standing, envelope, state)
+    state = _state_after(run, step, envelope)
+    proposal = proposal_of(house, tx, standing, envelope, state)
     if isinstance(proposal, Denial):
         return _count_refusal(standing, proposal, tx)
-    keep_envelope(tx, run, checked)
+    sealed = checked if proposal is None else _sealed(house, tx, run, checked, proposal)
+    if isinstance(sealed, Denial):
+        return refuse_here(sealed)
+    keep_envelope(tx, run, sealed)
     shown = [bundle.sufficiency for bundle in showings(tx, run.id, epoch=run.epoch)]
     sensitive = proposal is not None and proposal.tool.view.sensitive
     reasons = reasons_to_stop(step, envelope, shown, sensitive=sensitive)
@@ -156,7 +188,22 @@ def _move(
     if envelope.status == "failed":
         ended = set_status(tx, run, "failed", because=envelope.reason)
         return Answer("done", {"run": run.id, "status": ended.status})
-    return go_on(house, standing, tx, run, state, successor, proposal, envelope.reason)
+    return go_on(house, standing, tx, run, state, successor, proposal, envelope.reason, facts)
+
+
+def _sealed(
+    house: House, tx: Transaction, run: Run, checked: CheckedEnvelope, proposal: Proposal
+) -> CheckedEnvelope | Denial:
+    """The envelope as it is kept: with a commitment in the place of each secret of its proposed action."""
+    if not proposal.tool.view.secrets:
+        return checked
+    judged = seal(tx, house.ring, run, proposal.tool, proposal.arguments)
+    if isinstance(judged, Denial):
+        return judged
+    hidden = {name: judged[name] for name in proposal.tool.view.secrets & proposal.action.arguments.keys()}
+    arguments = {**proposal.action.arguments, **hidden}
+    action = proposal.action.model_copy(update={"arguments": arguments})
+    return replace(checked, envelope=checked.envelope.model_copy(update={"proposed_action": action}))
 
 
 def go_on(
@@ -168,9 +215,10 @@ def go_on(
     successor: str | None,
     proposal: Proposal | None,
     reason: str,
+    facts: Facts,
 ) -> Answer | Refused:
     """Enter the next step, or end the run. A proposed action becomes an approval request of the step that may
-    carry it out.
+    carry it out; where it cannot be one yet, the step's own call asks for it.
     """
     step = standing.step
     chosen = successor or (proposal.step if proposal else None) or (step.next[0] if step.next else None)
@@ -189,10 +237,11 @@ def go_on(
     scope = house.scopes.scope(standing.workflow, following)
     body: JsonObject = {"run": run.id, "status": moved.status}
     body["current_step"] = describe_step(moved, standing.workflow, following, scope)
-    if proposal is not None and proposal.step == chosen:
-        arguments = complete_arguments(proposal.tool, proposal.action.arguments, state)
-        assert not isinstance(arguments, Denial), "checked when the proposal was read"
-        presented = present(house, tx, moved, standing.workflow, proposal.tool, arguments)
+    if proposal is not None and proposal.step == chosen and facts.covers(proposal.tool):
+        arguments = seal(tx, house.ring, moved, proposal.tool, proposal.arguments)
+        if isinstance(arguments, Denial):
+            return Answer("done", body)
+        presented = present(house, tx, moved, standing.workflow, proposal.tool, arguments, facts)
         asked = ask_for_approval(
             house, tx, moved, standing.workflow, following, proposal.tool, presented, reason
         )
@@ -202,7 +251,7 @@ def go_on(
 
 
 def proposal_of(
-    house: House, standing: Standing, envelope: Envelope, state: JsonObject
+    house: House, reading: Reading, standing: Standing, envelope: Envelope, state: JsonObject
 ) -> Proposal | Denial | None:
     """The proposed action against the execute steps that follow; None when nothing is proposed."""
     action = envelope.proposed_action
@@ -215,13 +264,14 @@ def proposal_of(
         tool = house.scopes.scope(standing.workflow, following).tools.get(action.type)
         if tool is None:
             continue
-        arguments = complete_arguments(tool, action.arguments, state)
+        given = unseal(reading, house.ring, standing.run, tool, action.arguments)
+        arguments = complete_arguments(tool, given, state)
         if isinstance(arguments, Denial):
             return refused("proposed_action.arguments", arguments.reason)
         target = target_of(tool.view, arguments)
         if action.target_id is not None and action.target_id != target:
             return refused("proposed_action.target_id", f"this call acts on {target}")
-        return Proposal(name, tool, action)
+        return Proposal(name, tool, action, arguments)
     return refused(
         "proposed_action.type", f"no execute step after {standing.step.name} has the tool {action.type}"
     )

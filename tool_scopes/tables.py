@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -82,6 +83,16 @@ observations = Table(
     Index("observations_of_run", "run"),
 )
 
+rereadings = Table(
+    "rereadings",
+    metadata,
+    # Of a version that changed after the run was shown it: that the run has read its evidence anew since.
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 envelopes = Table(
     "envelopes",
     metadata,
@@ -108,6 +119,27 @@ reviews = Table(
         "resolution IS NULL OR resolution IN ('continue', 'send_back', 'stop')", name="review_resolution"
     ),
     CheckConstraint("(resolution IS NULL) = (resolved_by IS NULL)", name="review_resolved_by_somebody"),
+)
+
+sealed_arguments = Table(
+    "sealed_arguments",
+    metadata,
+    Column("commitment", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("tool", String, nullable=False),
+    Column("argument", String, nullable=False),
+    # Erased together: without the salt the commitment tells nothing, and the key cannot be made again.
+    Column("salt", LargeBinary),
+    Column("sealed", LargeBinary),
+    Column("sealed_ms", BigInteger, nullable=False),
+    Column("erased_ms", BigInteger),
+    CheckConstraint("length(commitment) = 71 AND commitment LIKE 'sealed:%'", name="sealed_is_committed"),
+    CheckConstraint(
+        "(salt IS NULL) = (erased_ms IS NOT NULL) AND (sealed IS NULL) = (erased_ms IS NOT NULL)",
+        name="sealed_or_erased",
+    ),
+    Index("sealed_arguments_of_run", "run", "tool", "argument"),
 )
 
 executions = Table(

@@ -14,6 +14,7 @@ from tool_scopes.asking import question_about
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.read_calls import answer_read
 from tool_scopes.refusals import Refused, refuse
+from tool_scopes.sealing import seal, unseal
 from tool_scopes.standing import Standing, stand
 from tool_scopes.views import ViewTool
 from tool_scopes.write_calls import carry_out_write
@@ -37,15 +38,23 @@ async def call_tool(
     if tool is None:
         unknown = Denial("unknown_tool", reason=f"{name[:128]} is not in the scope of step {run.step}")
         return await refuse(house, caller, run.id, name, unknown)
-    arguments = complete_arguments(tool, given, run.state)
+    if tool.view.secrets:
+        given = house.ledger.read(lambda reading: unseal(reading, house.ring, run, tool, given))
+    sent = complete_arguments(tool, given, run.state)
+    if isinstance(sent, Denial):
+        return await refuse(house, caller, run.id, name, sent)
+    # What is judged and written down; it differs from what is sent only where there is a secret.
+    arguments: JsonObject | Denial = sent
+    if tool.view.secrets:
+        arguments = await house.ledger.transact(lambda tx: seal(tx, house.ring, run, tool, sent))
     if isinstance(arguments, Denial):
         return await refuse(house, caller, run.id, name, arguments)
     denial = _denied(house, standing, tool, gate)
     if denial is not None:
         return await refuse(house, caller, run.id, name, denial, digest("bailiwick-arguments-v1", arguments))
     if tool.view.effect == "write":
-        return await carry_out_write(house, standing, tool, arguments, token)
-    return await answer_read(house, standing, tool, arguments)
+        return await carry_out_write(house, standing, tool, arguments, token, sent)
+    return await answer_read(house, standing, tool, arguments, sent)
 
 
 def _denied(house: House, standing: Standing, tool: ViewTool, gate: GateState) -> Denial | None:

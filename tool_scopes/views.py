@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 import jsonschema_rs
@@ -46,11 +46,22 @@ class ViewTool:
     """The defaults of top-level arguments, as they are filled in before a call is judged."""
     required: frozenset[str]
     """Arguments that the full schema requires."""
+    facts: Mapping[str, FactTool] = field(default_factory=dict[str, "FactTool"])
+    """What is read about the target before a write, by name."""
 
     @property
     def effect(self) -> Effect:
         """The effect that the catalogue gives the tool."""
         return self.view.effect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactTool:
+    """A fact's view over its live tool. `arguments`: the tool's argument → the write's."""
+
+    tool: ViewTool
+    pointer: str
+    arguments: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +74,6 @@ class Offer:
 
 def build_view(view: View, tool: UpstreamTool) -> ViewTool:
     """The view over its live tool. Raises ViewRefused when the two do not fit together."""
-    if view.secrets:
-        # An approval request would show the value to reviewers and the log would keep it.
-        raise ViewRefused(
-            f"{view.name}: arguments under `secrets` cannot be sealed yet, so this tool is not offered; keep "
-            "what is secret in the upstream's own environment instead"
-        )
     try:
         schema = cast("JsonObject", check_value(tool.input_schema))
         validator = compile_arguments(schema)
@@ -76,7 +81,7 @@ def build_view(view: View, tool: UpstreamTool) -> ViewTool:
         raise ViewRefused(f"{view.name}: the input schema of {tool.name} cannot be used: {error}") from None
     properties = _properties(schema)
     _refuse_reserved(view, tool, properties)
-    for argument in (*view.fixed, *view.bound):
+    for argument in (*view.fixed, *view.bound, *sorted(view.secrets)):
         if argument not in properties:
             raise ViewRefused(
                 f"{view.name}: {tool.name} has no argument {argument}; it has {_listed(properties)}"
@@ -131,16 +136,48 @@ def check_fingerprints(
 
 def offer_views(views: Iterable[View], endpoint: str, tools: Mapping[str, UpstreamTool]) -> Offer:
     """Of one upstream's views, those that can be used now; hidden ones are in neither part."""
-    shown = [view for view in views if not view.hidden]
-    quarantined = dict(check_fingerprints(shown, endpoint, tools))
-    offered: dict[str, ViewTool] = {}
-    for view in shown:
+    known = {view.name: view for view in views}
+    sources = {source.view for view in known.values() if not view.hidden for source in view.facts.values()}
+    # What only gives facts is looked at like what agents are shown, and offered to nobody.
+    used = [view for view in known.values() if not view.hidden or view.name in sources]
+    quarantined = dict(check_fingerprints(used, endpoint, tools))
+    built: dict[str, ViewTool] = {}
+    for view in used:
         if view.name not in quarantined:
             try:
-                offered[view.name] = build_view(view, tools[view.tool])
+                built[view.name] = build_view(view, tools[view.tool])
             except ViewRefused as error:
                 quarantined[view.name] = str(error)
-    return Offer(offered, quarantined)
+    for view in used:
+        if view.facts and view.name in built:
+            try:
+                built[view.name] = _with_facts(built[view.name], built, quarantined)
+            except ViewRefused as error:
+                quarantined[view.name] = str(error)
+    shown = {view.name for view in used if not view.hidden}
+    offered = {name: tool for name, tool in built.items() if name in shown and name not in quarantined}
+    return Offer(offered, {name: why for name, why in quarantined.items() if name in shown})
+
+
+def _with_facts(write: ViewTool, built: Mapping[str, ViewTool], quarantined: Mapping[str, str]) -> ViewTool:
+    """The write with the live tools that read its facts. Raises ViewRefused: no write without its facts."""
+    facts: dict[str, FactTool] = {}
+    certain = write.required | set(write.defaults) | set(write.view.fixed) | set(write.view.bound)
+    for name, source in write.view.facts.items():
+        tool = built.get(source.view)
+        if tool is None:
+            raise ViewRefused(f"{write.name}: its {name} cannot be read: {quarantined[source.view]}")
+        own = tool.required - set(tool.view.fixed) - set(tool.view.bound) - set(tool.defaults)
+        arguments = {**{name: name for name in own}, **source.arguments}
+        for taken, given in arguments.items():
+            if given not in certain:
+                raise ViewRefused(
+                    f"{write.name}: {source.view} needs {taken}, but a call of it need not have {given}"
+                )
+            if given in write.view.secrets:
+                raise ViewRefused(f"{write.name}: {source.view} would be handed {given}, which is secret")
+        facts[name] = FactTool(tool, source.pointer, arguments)
+    return replace(write, facts=facts)
 
 
 def reserved_uses(tools: Iterable[UpstreamTool]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class Limits(_Strict):
 
     executions: int = Field(default=1, ge=0, le=100)
     retries: int = Field(default=3, ge=0, le=100)
+    approvals: int = Field(default=1, ge=1, le=9)
     approval_minutes: int = Field(default=60, ge=1, le=10_080)
 
 

@@ -11,7 +11,6 @@ from functools import partial
 
 import anyio
 
-from context_store.currency import changed_evidence
 from ledger.canonical import JsonObject, digest
 from ledger.errors import LedgerUnavailable
 from ledger.transaction import Transaction
@@ -29,10 +28,13 @@ from tool_scopes.executions import (
     settle_execution,
     unfinished_on,
 )
+from tool_scopes.facts import Facts, read_facts
 from tool_scopes.house import Answer, House
 from tool_scopes.presenting import approval_required, ask_for_approval, present
 from tool_scopes.refusals import Refused, refusal_entry
+from tool_scopes.rereading import changed_versions
 from tool_scopes.runs import Run, find_run
+from tool_scopes.sealing import redacted
 from tool_scopes.standing import Standing
 from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult
 from tool_scopes.views import ViewTool
@@ -52,28 +54,35 @@ SETTLE_PAUSES_S = (0.05, 0.2, 1.0, 5.0)
 
 
 async def carry_out_write(
-    house: House, standing: Standing, tool: ViewTool, arguments: JsonObject, token: str | None
+    house: House,
+    standing: Standing,
+    tool: ViewTool,
+    arguments: JsonObject,
+    token: str | None,
+    sent: JsonObject,
 ) -> Answer | Refused:
-    """Redeem the approval that `token` names and send the call, or say which approval it needs."""
+    """Redeem the approval that `token` names and send the call, or say which approval it needs.
+
+    `sent` is what the upstream gets; in `arguments`, which are judged, its secrets are sealed.
+    """
+    facts = await read_facts(house, tool, sent, standing.run.state)
     # Shielded from the client's disconnect: a redeemed approval is never left without its effect and outcome.
     with anyio.CancelScope(shield=True):
-        begun = await house.ledger.transact(partial(_begin, house, standing, tool, arguments, token))
-        return (
-            Refused(begun) if isinstance(begun, Denial) else await _carry_out(house, tool, arguments, begun)
-        )
+        begun = await house.ledger.transact(partial(_begin, house, standing, tool, arguments, facts, token))
+        return Refused(begun) if isinstance(begun, Denial) else await _carry_out(house, tool, sent, begun)
     raise AssertionError("a shielded scope is not cancelled")
 
 
-async def _carry_out(house: House, tool: ViewTool, arguments: JsonObject, begun: Execution) -> Answer:
+async def _carry_out(house: House, tool: ViewTool, sent: JsonObject, begun: Execution) -> Answer:
     """One frame, and its outcome."""
     answer: UpstreamResult | UpstreamFailure
     try:
         upstream = house.upstreams[tool.view.upstream]
-        answer = await upstream.call(tool.view.tool, arguments, house.timeout_s(tool))
+        answer = await upstream.call(tool.view.tool, sent, house.timeout_s(tool))
     except UpstreamFailure as failure:
         answer = failure
     outcome, because = outcome_of(answer, tool.view)
-    await _record_outcome(house, begun, outcome, because)
+    await _record_outcome(house, begun, outcome, redacted(because, tool, sent))
     body: JsonObject = {"execution": begun.id, "status": outcome}
     if isinstance(answer, UpstreamResult):
         body["result"] = answer.as_json()
@@ -85,13 +94,14 @@ def _begin(
     standing: Standing,
     tool: ViewTool,
     arguments: JsonObject,
+    facts: Facts,
     token: str | None,
     tx: Transaction,
 ) -> Execution | Denial:
     """One ledger transaction: every fact is read again, the approval is redeemed and the execution begun, or
     it is refused.
     """
-    judged = _judge(house, standing, tool, arguments, token, tx)
+    judged = _judge(house, standing, tool, arguments, facts, token, tx)
     if isinstance(judged, Denial):
         arguments_digest = digest("bailiwick-arguments-v1", arguments)
         tx.append(refusal_entry(standing.caller, standing.run.id, tool.view.name, judged, arguments_digest))
@@ -103,6 +113,7 @@ def _judge(
     standing: Standing,
     tool: ViewTool,
     arguments: JsonObject,
+    facts: Facts,
     token: str | None,
     tx: Transaction,
 ) -> Execution | Denial:
@@ -115,7 +126,7 @@ def _judge(
         return frozen
     if run.status == "waiting":
         return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
-    presented = present(house, tx, run, standing.workflow, tool, arguments)
+    presented = present(house, tx, run, standing.workflow, tool, arguments, facts)
     # What is no token, or another's, is as if absent: it leads to the same answer as none.
     request = find_by_token(tx, token) if token is not None else None
     if request is not None and (request.tenant, request.principal, request.run) != (
@@ -129,8 +140,8 @@ def _judge(
     ) >= standing.step.limits.executions:
         return Denial("policy_denied", reason=f"step {run.step} has had all of its executions")
     if request is None:
-        return house.outdated(gate) or _ask(house, standing, run, tool, presented, tx)
-    trouble = house.upstreams[tool.view.upstream].failure
+        return house.outdated(gate) or _ask(house, standing, tool, facts, run, presented, tx)
+    trouble = facts.trouble or house.upstreams[tool.view.upstream].failure
     if trouble is not None and request.state == "approved":
         # Nothing would be sent, so nothing is spent. Whoever asks about an approval that is, gets its answer.
         return Denial("unavailable", reason=trouble)
@@ -141,7 +152,7 @@ def _judge(
         request,
         presented,
         execution=execution_id,
-        changed=[str(item.version) for item in changed_evidence(tx, run.id, tx.now_ms)],
+        changed=changed_versions(tx, run, tx.now_ms),
         busy=None if busy is None else busy.id,
     )
     if denial is not None:
@@ -160,9 +171,17 @@ def _judge(
 
 
 def _ask(
-    house: House, standing: Standing, run: Run, tool: ViewTool, presented: PresentedCall, tx: Transaction
+    house: House,
+    standing: Standing,
+    tool: ViewTool,
+    facts: Facts,
+    run: Run,
+    presented: PresentedCall,
+    tx: Transaction,
 ) -> Denial:
-    """Ask the humans for an approval of this call, and tell the agent what it will need."""
+    """The refusal that names the approval which this call needs, or says why none can be asked for."""
+    if facts.trouble is not None:
+        return Denial("unavailable", reason=facts.trouble)
     asked = ask_for_approval(house, tx, run, standing.workflow, standing.step, tool, presented, reason="")
     return asked if isinstance(asked, Denial) else approval_required(house, asked)
 

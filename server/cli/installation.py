@@ -55,6 +55,7 @@ def init(
                 "tenant": tenant,
                 "roles": sorted(roles),
                 "kid": made.kid,
+                "public_key": made.public_key,
                 "key_file": str(made.key_file),
             }
         )
@@ -63,6 +64,8 @@ def init(
     tell(
         "Made: a ledger, a key ring for the server, default policies, places for catalogue and workflows.\n"
         f"{name} is admin of tenant {tenant}; the private key is in {made.key_file}: keep a copy elsewhere.\n"
+        f"Its public half {made.public_key} is the root that proofs lead back to: keep it where nobody "
+        "here can change it.\n"
         "Next: bailiwick upstream add NAME -- COMMAND...   (the tools that you have)\n"
         "      bailiwick agent add NAME                    (who may call)\n"
         "      bailiwick serve"

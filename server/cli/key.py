@@ -20,11 +20,14 @@ def new(
         Path | None,
         typer.Option("--to", metavar="FILE", help="Where to keep it; else in your configuration."),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put the key that you have aside, and make a new one.")
+    ] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
     """Make a personal key outside the data folder; prints its public half, for an admin to enrol."""
-    from policies.key_files import write_key_file
+    from policies.key_files import put_aside, write_key_file
     from policies.principals import require_id
     from policies.signing import new_personal_key
     from server.personal_keys import key_path
@@ -33,11 +36,18 @@ def new(
     folder, _ = opened(data)
     place = key_path(folder.id, person) if to is None else to.expanduser().absolute()
     made = new_personal_key(person)
+    aside = put_aside(place, data_folder=folder.root) if replace else None
     write_key_file(place, made, data_folder=folder.root)
     if json:
         print_json({"person": person, "kid": made.kid, "public_key": made.public_key, "file": str(place)})
         return
     print(made.public_key)
+    if aside is not None:
+        tell(
+            f"Your new key is in {place}; the one before is in {aside}. Act with --key {aside} "
+            f"until an admin has run this:\n  bailiwick key replace {person} --public-key={made.public_key}"
+        )
+        return
     tell(
         f"Your key is in {place}; keep it to yourself. An admin enrols it with:\n"
         f"  bailiwick person add {person} --role reviewer --public-key={made.public_key}"
@@ -69,4 +79,70 @@ def revoke(
 ) -> None:
     """Take one key out of force for ever; the person's other keys stay."""
     result = desk(data, key, person).ask("key.revoke", kid=kid)
+    print_json(result) if json else print(result["kid"])
+
+
+@app.command("replace")
+def replace(
+    name: Annotated[str, typer.Argument(metavar="PERSON")],
+    public_key: Annotated[
+        str,
+        typer.Option(help="The public half of their new key, as `bailiwick key new --replace` prints it."),
+    ],
+    keep: Annotated[bool, typer.Option("--keep", help="Leave their older keys in force.")] = False,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Enrol a new key for a person under your signature, and end their older ones; also for a key that was
+    lost.
+    """
+    from policies.enrolments import sign_enrolment
+    from policies.principals import Person
+    from server.errors import BadInput
+    from server.personal_keys import personal_key
+
+    at = desk(data, key, person)
+    known = {one["person"]: one for one in at.ask("person.list")["people"] if one["revoked"] is None}
+    if name not in known:
+        raise BadInput(f"There is no person {name}; `bailiwick person list` shows those that there are.")
+    one = known[name]
+    same = Person(name, one["tenant"], frozenset(one["roles"]), frozenset(one["aliases"]))
+    signed = sign_enrolment(personal_key(at.folder, at.settings), same, public_key)
+    result = at.ask(
+        "key.replace",
+        person=name,
+        roles=sorted(same.roles),
+        aliases=sorted(same.aliases),
+        public_key=public_key,
+        signed_by=signed.signed_by,
+        signature=signed.signature,
+        keep=keep,
+    )
+    if json:
+        print_json(result)
+        return
+    print(result["kid"])
+    tell(f"  enrolled for {name}; out of force: {', '.join(result['fallen']) or 'none'}")
+
+
+@app.command("vouch")
+def vouch(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """Sign that the server's newest export key is this server's, so that exported approvals can be
+    verified.
+    """
+    from policies.server_keys import ServerKey, sign_server_key
+    from server.personal_keys import personal_key
+
+    at = desk(data, key, person)
+    shown = at.ask("key.server")
+    server_key = ServerKey(shown["origin"], shown["purpose"], shown["public_key"])
+    voucher = sign_server_key(personal_key(at.folder, at.settings), server_key)
+    result = at.ask(
+        "key.vouch",
+        public_key=server_key.public_key,
+        signed_by=voucher.signed_by,
+        signature=voucher.signature,
+    )
     print_json(result) if json else print(result["kid"])

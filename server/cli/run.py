@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from server.cli.options import As, Data, Json, Key, Printed, desk
-from server.cli.printing import print_json, print_pairs, print_table, tell
+from server.cli.printing import plain, print_json, print_pairs, print_table, tell
 
 app = typer.Typer(help="Executions of workflows.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -127,6 +127,66 @@ def resolve(
     _print_standing(
         desk(data, key, person).ask("run.resolve", run=run, resolution=chosen[0], note=note), json=json
     )
+
+
+@app.command("doubts")
+def doubts(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """The writes that are under way or in doubt, and hold their targets."""
+    found = desk(data, key, person).ask("execution.list")["executions"]
+    if json:
+        print_json(found)
+        return
+    names = ("execution", "state", "tool", "target", "begun", "run")
+    print_table(names, [tuple(one[name] for name in names) for one in found])
+    if any(one["state"] == "in_doubt" for one in found):
+        tell(
+            "Look at the target itself, then say what you found: bailiwick run settle EXECUTION "
+            "--succeeded (or --failed) --note …"
+        )
+
+
+@app.command("settle")
+def settle(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="Its id, exe_….")],
+    note: Annotated[str, typer.Option(help="How you found it out; it is signed and written down.")],
+    succeeded: Annotated[bool, typer.Option("--succeeded", help="It happened.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="It certainly did not happen.")] = False,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Sign what you found out about a write in doubt. Its target is free from then on."""
+    from ledger.clock import system_now_ms
+    from policies.settlements import sign_settlement
+    from server.errors import BadInput
+    from server.personal_keys import personal_key
+
+    if succeeded == failed:
+        raise BadInput("Say one of --succeeded and --failed.")
+    at = desk(data, key, person)
+    signed = sign_settlement(
+        personal_key(at.folder, at.settings),
+        execution,
+        "succeeded" if succeeded else "failed",
+        at=system_now_ms(),
+        note=note,
+    )
+    found = signed.settlement
+    result = at.ask(
+        "execution.settle",
+        execution=execution,
+        outcome=found.outcome,
+        note=note,
+        at=found.at,
+        kid=signed.kid,
+        signature=signed.signature,
+    )
+    if json:
+        print_json(result)
+        return
+    print(result["execution"])
+    tell(f"  {result['state']}; {plain(result['target'])} is free")
 
 
 @app.command("cancel")

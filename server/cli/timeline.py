@@ -30,6 +30,11 @@ _WORDS: dict[str, Callable[[_Body], str]] = {
     "approval.revoked": lambda b: f"revoked {b.get('request')}",
     "execution.begun": lambda b: f"began {b.get('execution')}: {b.get('tool')} on {b.get('target')}",
     "execution.settled": lambda b: f"{b.get('state')}: {b.get('execution')} ({b.get('because')})",
+    "execution.contradicted": lambda b: (
+        f"a late answer says {b.get('said')} of {b.get('execution')}, which was settled as {b.get('stands')}"
+    ),
+    "secret.erased": lambda b: f"erased the sealed arguments of {b.get('request')}",
+    "evidence.reread": lambda b: f"read its evidence anew, knowing of {', '.join(b.get('changed', []))}",
 }
 """How each kind of entry is told; a kind that is not here is told by its name and its body's ids."""
 

@@ -10,6 +10,7 @@ from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import rfc3339
 from ledger.transaction import Transaction
 from policies.enrolments import Enrolment, SignedEnrolment
+from policies.key_replacement import replace_key
 from policies.people import (
     EnrolledPerson,
     enrol_person,
@@ -34,6 +35,12 @@ class AddPerson(Arguments):
     public_key: str = Field(max_length=64)
     signed_by: str = Field(max_length=64)
     signature: str = Field(max_length=128)
+
+
+class ReplaceKey(AddPerson):
+    """A new key for a person who is known. Unless `keep`, their older ones fall."""
+
+    keep: bool = False
 
 
 class OnePerson(Arguments):
@@ -62,11 +69,24 @@ def _lowers(desk: OperationDesk, admin: Person, given: AddPerson) -> tuple[str, 
     )
 
 
+def _lowers_too(_desk: OperationDesk, _admin: Person, given: ReplaceKey) -> tuple[str, ...]:
+    """Whoever holds the new key of somebody who can approve can approve."""
+    powers = [role for role in ("reviewer", "admin") if role in given.roles]
+    return (f"{given.person}, who is {' and '.join(powers)}, gets a new key",) if powers else ()
+
+
 def _add(desk: OperationDesk, admin: Person, given: AddPerson) -> JsonObject:
     person = Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
     signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
     desk.ledger.transact_now(lambda tx: enrol_person(tx, signed, by=admin.id))
     return {**_person(person), "kid": signed.enrolment.kid}
+
+
+def _replace(desk: OperationDesk, admin: Person, given: ReplaceKey) -> JsonObject:
+    person = Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
+    signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
+    _, fallen = desk.ledger.transact_now(lambda tx: replace_key(tx, signed, by=admin.id, keep=given.keep))
+    return {"person": person.id, "kid": signed.enrolment.kid, "fallen": list[JsonValue](fallen)}
 
 
 def _list(desk: OperationDesk, asking: Person, _given: NoArguments) -> JsonObject:
@@ -140,5 +160,6 @@ OPERATIONS = (
     Operation("person.list", NoArguments, "person", _list, logged=False),
     Operation("person.self", NoArguments, "person", _self, logged=False),
     Operation("person.revoke", OnePerson, "admin", _revoke),
+    Operation("key.replace", ReplaceKey, "admin", _replace, lowers=_lowers_too),
     Operation("key.revoke", OneKey, "admin", _revoke_key),
 )

@@ -13,7 +13,7 @@ from ledger.ledger import Ledger
 from ledger.transaction import Transaction
 from policies.agents import enrol_agent
 from policies.approvals import ApprovalRequest, record_verdict, redeem, request_approval
-from policies.call import PresentedCall, Quorum, default_quorum
+from policies.call import PresentedCall, Quorum
 from policies.codes import Denial
 from policies.enrolments import sign_enrolment
 from policies.gate_state import GateDigests, load_gate
@@ -104,7 +104,7 @@ class Stage:
         summary: JsonObject = {"purpose": "Refund one order."}
 
         def asking(tx: Transaction) -> ApprovalRequest | Denial:
-            terms = quorum or default_quorum(sensitive=False)
+            terms = quorum or Quorum(1)
             exact = (call or a_call()).under(
                 quorum=terms, not_before=tx.now_ms, expires=tx.now_ms + lifetime_ms
             )

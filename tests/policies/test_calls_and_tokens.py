@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.canonical import JsonObject, JsonValue, canonical
-from policies.call import CanonicalCall, PresentedCall, Quorum, default_quorum
+from policies.call import CanonicalCall, PresentedCall, Quorum
 from policies.errors import PolicyError
 from policies.tokens import derive_token, parse_token, token_digest
 from tests.policies.stage import a_call
@@ -142,10 +142,6 @@ def test_what_is_no_object_is_no_call() -> None:
 def test_a_quorum_needs_somebody_in_a_known_role(needed: int, role: str) -> None:
     with pytest.raises(PolicyError):
         Quorum(needed, role)
-
-
-def test_sensitive_tools_need_two() -> None:
-    assert [default_quorum(sensitive=sensitive).needed for sensitive in (False, True)] == [1, 2]
 
 
 def test_a_token_is_derived_and_pinned() -> None:

@@ -41,10 +41,25 @@ _WRITES: Mapping[str, tuple[dict[str, object], ...]] = {
         {},
         {"name": "shop__change_own", "bound": {"item_id": "item_id"}},
         {"name": "shop__change_big", "sensitive": True},
+        {
+            "name": "shop__change_held",
+            "precondition": {"view": "shop__count_item", "pointer": "/version"},
+            "affects": {"view": "shop__count_item", "pointer": "/rows"},
+        },
+        {"name": "shop__change_by_curators", "approval": {"needed": 2, "role": "curator"}},
     ),
+    "store_code": ({"secrets": ["code"]},),
     "rename_item": ({},),
 }
-_READS = {"read_item": "read", "find_item": "lookup", "try_change": "simulate"}
+_READS = {
+    "read_item": "read",
+    "find_item": "lookup",
+    "try_change": "simulate",
+    "count_item": "simulate",
+    "try_code": "read",
+}
+_MORE: Mapping[str, dict[str, object]] = {"count_item": {"hidden": True}, "try_code": {"secrets": ["code"]}}
+_UNBOUND = frozenset({"find_item", "count_item", "try_code"})
 
 
 def catalogue(*, timeout_s: float = TIMEOUT_S, accept: str = "") -> str:
@@ -57,8 +72,8 @@ def catalogue(*, timeout_s: float = TIMEOUT_S, accept: str = "") -> str:
         written = {"effect": "write", "target": "item:{item_id}", "no_effect_errors": ["^no effect:"]}
         tools[name] = [{**written, **view, "fingerprint": accepted[name]} for view in views]
     for name, effect in _READS.items():
-        bound = {} if name == "find_item" else {"bound": {"item_id": "item_id"}}
-        tools[name] = {"effect": effect, **bound, "fingerprint": accepted[name]}
+        bound = {} if name in _UNBOUND else {"bound": {"item_id": "item_id"}}
+        tools[name] = {"effect": effect, **bound, **_MORE.get(name, {}), "fingerprint": accepted[name]}
     whole: dict[str, object] = {
         "upstream": "shop",
         "transport": "stdio",
@@ -100,6 +115,18 @@ def workflows() -> dict[str, str]:
             rename=step("execute", ["shop__rename_item"], []),
         ),
         "big": workflow("big", "act", act=step("execute", ["shop__change_big"], [])),
+        "held": workflow("held", "act", act=step("execute", ["shop__change_held"], [], **many)),
+        "curated": workflow("curated", "act", act=step("execute", ["shop__change_by_curators"], [])),
+        "double": workflow(
+            "double", "act", act=step("execute", ["shop__change_item"], [], limits={"approvals": 2})
+        ),
+        "sealed": workflow(
+            "sealed",
+            "look",
+            look=step("read", ["shop__try_code"], ["draft"]),
+            draft=step("draft", [], ["act"], output=found),
+            act=step("execute", ["shop__store_code"], [], **many),
+        ),
         "repair": workflow(
             "repair",
             "read",

@@ -6,6 +6,7 @@ Run as a program, it speaks MCP over stdio. In the folder named by `RECORDING` i
     effects.jsonl  every change that was really made, one a line
     behave         (read) what the next call of `change_item` does, see `Shop.change_item`
     go             (read) a call that was told to wait goes on when this file is there
+    facts          (read) what `count_item` says, as JSON; `broken` makes it fail
     listing        (read at start) what is different about the tools, see `listed`
 
 so a test sees from outside how many frames left the gate and how often the world changed.
@@ -41,6 +42,12 @@ ONE_ITEM: dict[str, Any] = {
     "required": ["item_id"],
     "additionalProperties": False,
 }
+CODE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"item_id": ITEM, "code": {"type": "string", "pattern": "^[A-Za-z0-9 -]{4,64}$"}},
+    "required": ["item_id", "code"],
+    "additionalProperties": False,
+}
 TOOLS: tuple[dict[str, Any], ...] = (
     # What an upstream claims of itself is never believed: the write says that it only reads.
     {
@@ -62,6 +69,9 @@ TOOLS: tuple[dict[str, Any], ...] = (
     },
     {"name": "read_item", "description": "Read an item.", "inputSchema": ONE_ITEM},
     {"name": "rename_item", "description": "Rename an item.", "inputSchema": CHANGE},
+    {"name": "count_item", "description": "The version of an item.", "inputSchema": ONE_ITEM},
+    {"name": "store_code", "description": "Store the code of an item.", "inputSchema": CODE},
+    {"name": "try_code", "description": "Whether a code is right.", "inputSchema": CODE},
     {"name": "try_change", "description": "What a change would do.", "inputSchema": CHANGE},
 )
 
@@ -97,6 +107,17 @@ class Shop:
     def try_change(self, given: dict[str, Any]) -> tuple[str, bool]:
         return f"Item {given['item_id']} would cost {given['price']}.", False
 
+    def count_item(self, given: dict[str, Any]) -> tuple[str, bool]:
+        facts = self.read("facts") or '{"version": 1, "rows": 1}'
+        return facts, facts == "broken"
+
+    def store_code(self, given: dict[str, Any]) -> tuple[str, bool]:
+        self.note("effects", given)
+        return f"stored {given['code']}", self.read("behave") == "fail_after"
+
+    def try_code(self, given: dict[str, Any]) -> tuple[str, bool]:
+        return f"{given['code']} is right for {given['item_id']}", False
+
     def erase_item(self, given: dict[str, Any]) -> tuple[str, bool]:
         self.note("effects", {"erased": given})
         return "erased", False
@@ -123,6 +144,9 @@ class Shop:
             case "hang_after":
                 self.note("effects", given)
                 return None
+            case "ask_back":
+                self.note("effects", given)
+                return "input_required", False
             case "wait":
                 self.note("effects", given)
                 self.wait()
@@ -153,6 +177,10 @@ class Shop:
         said = getattr(self, params["name"])(params.get("arguments") or {})
         if said is not None:
             text, is_error = said
+            if text == "input_required":
+                asked = {"confirm": {"method": "elicitation/create", "params": {"message": "Sure?"}}}
+                self.answer(message, {"resultType": "input_required", "inputRequests": asked})
+                return
             content = [{"type": "text", "text": text}]
             self.answer(message, {"content": content, "isError": is_error})
 

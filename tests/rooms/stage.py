@@ -100,7 +100,7 @@ class Stage:
         path = self.recording / f"{name}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def ask(self, url: str, person: str, operation: str, **args: Any) -> JsonObject:
+    def ask(self, url: str, person: str, operation: str, /, **args: Any) -> JsonObject:
         """An operation that a person signs and sends to the server at `url`; blocks."""
         signed = sign_now(self.keys[person], operation, args)
         return send_operation(url, operation, args, signed)
@@ -158,7 +158,7 @@ class Room:
         url = self.url.removesuffix("/mcp")
         return await to_thread.run_sync(partial(self.stage.judge, url, person, request, verdict))
 
-    async def ask(self, person: str, operation: str, **args: Any) -> JsonObject:
+    async def ask(self, person: str, operation: str, /, **args: Any) -> JsonObject:
         """An operation of a person over the loopback interface."""
         url = self.url.removesuffix("/mcp")
         return await to_thread.run_sync(partial(self.stage.ask, url, person, operation, **args))

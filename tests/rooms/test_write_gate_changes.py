@@ -140,7 +140,7 @@ async def test_an_approval_does_not_outlive_the_files_that_it_was_given_under(
 
 
 @pytest.mark.parametrize("change", ["other_words", "other_default"])
-async def test_cases_6_and_66_a_tool_that_its_upstream_changed_is_gone_until_it_is_accepted(
+async def test_case_6_and_case_66_a_tool_that_its_upstream_changed_is_gone_until_it_is_accepted(
     stage: Stage, item: str, change: str
 ) -> None:
     waiting = await approved_before(stage, item)

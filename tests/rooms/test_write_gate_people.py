@@ -10,9 +10,14 @@ from mcp.client.context import ClientRequestContext
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitRequestParams, ElicitResult
 
+from ledger.clock import system_now_ms
 from policies.approvals import revoke_request
-from policies.people import revoke_person, withdraw_roles
-from policies.tables import approval_requests
+from policies.enrolments import sign_enrolment
+from policies.people import enrol_person, revoke_person, withdraw_roles
+from policies.principals import Person
+from policies.signing import new_personal_key
+from policies.tables import approval_requests, verdicts
+from policies.verdicts import sign_verdict
 from server.sending import OperationFailed
 from tests.rooms.peers import ERAS, Peer, plain_http
 from tests.rooms.stage import Room
@@ -65,6 +70,84 @@ async def test_a_sensitive_write_takes_two_people(room: Room, peer: Peer, item: 
     assert (await peer.use(run, BIG, asked.token, item_id=item, price=5)).code == "done"
 
 
+async def test_the_catalogue_names_the_role_and_a_step_asks_for_more_people(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("curated")
+    asked = await peer.use(run, "shop__change_by_curators", item_id=item, price=5)
+    quorum = room.request(asked.approval["request"]).call.quorum
+    assert (quorum.needed, quorum.role) == (2, "curator")
+    with pytest.raises(OperationFailed, match="rita is no curator"):
+        await room.judge("rita", asked.approval["request"])
+    double = await peer.open("double")
+    needs_two = await room.approved(peer, double, item_id=item, price=5)
+    assert (await peer.use(double, CHANGE, needs_two.token, item_id=item, price=5)).code == "approval_pending"
+    await room.judge("remy", needs_two.approval["request"])
+    assert (await peer.use(double, CHANGE, needs_two.token, item_id=item, price=5)).code == "done"
+
+
+async def test_case_32_one_human_with_two_keys_counts_once(room: Room, peer: Peer, item: str) -> None:
+    name = f"rosa-{item}"
+    await room.enrol(name)
+    second = new_personal_key(name)
+    person = Person(name, "acme", frozenset({"reviewer"}))
+    signed = sign_enrolment(room.stage.keys["ada"], person, second.public_key)
+    await room.work(lambda tx: enrol_person(tx, signed, by="ada"))
+    run = await peer.open("big")
+    asked = await peer.use(run, BIG, item_id=item, price=5)
+    request = asked.approval["request"]
+    await room.judge(name, request)
+    first = room.stage.keys[name]
+    room.stage.keys[name] = second
+    try:
+        assert (await room.judge(name, request))["state"] == "pending"
+    finally:
+        room.stage.keys[name] = first
+    assert (await peer.use(run, BIG, asked.token, item_id=item, price=5)).code == "approval_pending"
+    assert room.stage.effects(item) == []
+
+
+async def test_case_33_one_key_under_two_names_cannot_be_enrolled(room: Room, item: str) -> None:
+    name = f"twin-{item}"
+    same = room.stage.keys["rita"].public_key
+    signed = sign_enrolment(room.stage.keys["ada"], Person(name, "acme", frozenset({"reviewer"})), same)
+    told = {"person": name, "roles": ["reviewer"], "public_key": same}
+    with pytest.raises(OperationFailed, match="belongs to somebody else"):
+        await room.ask("ada", "person.add", **told, signed_by=signed.signed_by, signature=signed.signature)
+
+
+async def test_case_34_a_signature_of_one_request_counts_for_no_other(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await peer.open("change")
+    small = await peer.use(run, CHANGE, item_id=item, price=5)
+    large = await peer.use(run, CHANGE, item_id=item, price=5000)
+    for_small = sign_verdict(
+        room.stage.keys["rita"], room.request(small.approval["request"]).digest, "approve", at=system_now_ms()
+    )
+    spliced = {"verdict": "approve", "at": for_small.verdict.at, "signature": for_small.signature}
+    with pytest.raises(OperationFailed, match="signature is not over"):
+        await room.ask(
+            "rita", "approval.judge", request=large.approval["request"], kid=for_small.kid, **spliced
+        )
+    # Nor when it is put into the table by hand.
+    row = {
+        "request": large.approval["request"],
+        "kid": for_small.kid,
+        "verdict": "approve",
+        "request_digest": room.request(large.approval["request"]).digest,
+        "reviewer": "rita",
+        "at_ms": for_small.verdict.at,
+        "signature": for_small.signature,
+    }
+    mine = approval_requests.c.id == large.approval["request"]
+    await room.work(lambda tx: tx.execute(verdicts.insert(), row))
+    await room.work(lambda tx: tx.execute(approval_requests.update().where(mine).values(state="approved")))
+    said = await peer.use(run, CHANGE, large.token, item_id=item, price=5000)
+    assert said.code == "approval_pending"
+    assert room.stage.effects(item) == []
+
+
 async def test_case_35_an_approver_who_lost_the_role_no_longer_counts(
     room: Room, peer: Peer, item: str
 ) -> None:
@@ -96,7 +179,7 @@ async def test_case_91_somebody_enrolled_after_the_request_does_not_judge_it(
 
 
 @pytest.mark.parametrize("first", ["approve", "deny"])
-async def test_cases_36_and_86_a_denial_wins_over_an_approval_before_and_after_it(
+async def test_case_36_and_case_86_a_denial_wins_over_an_approval_before_and_after_it(
     room: Room, peer: Peer, item: str, first: str
 ) -> None:
     run = await peer.open("change")

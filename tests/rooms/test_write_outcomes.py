@@ -39,6 +39,7 @@ OUTCOMES: dict[str, tuple[str, str, int, bool]] = {
     "case_99_fakes_our_codes": ("fake", "done", 1, False),
     "an_error_that_means_no_effect": ("refuse", "failed", 0, False),
     "case_95_an_error_after_the_effect": ("fail_after", "in_doubt", 1, True),
+    "case_81_it_asks_back_after_the_effect": ("ask_back", "in_doubt", 1, True),
     "no_answer_and_no_effect": ("hang_before", "in_doubt", 0, True),
     "no_answer_after_the_effect": ("hang_after", "in_doubt", 1, True),
     "death_before_the_effect": ("die_before", "in_doubt", 0, True),

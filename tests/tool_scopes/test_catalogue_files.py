@@ -177,7 +177,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
         TOOL + "effect: read\n    fixed: {a: 1}\n    bound: {a: b}\n",
         "desk.yaml:8: tools.refund.bound.a: a is fixed and bound at once",
     ),
-    "17 a fixed number beyond all numbers": (
+    "case_17 a fixed number beyond all numbers": (
         TOOL + "effect: read\n    fixed: {a: 9007199254740993}\n",
         "beyond",
     ),
@@ -195,6 +195,60 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "a target that shows a secret": (
         TOOL + 'effect: write\n    target: "card:{card}"\n    secrets: [card]\n',
         "tools.refund.target: shows card",
+    ),
+    "a secret that stands in plain": (
+        TOOL + "effect: write\n    target: x\n    fixed: {card: 1}\n    secrets: [card]\n",
+        "tools.refund.secrets: card is fixed or bound",
+    ),
+    "a secret handed on to a fact": (
+        TOOL
+        + "effect: write\n    target: x\n    secrets: [card]\n"
+        + "    precondition: {view: r, pointer: /v, arguments: {id: card}}\n",
+        "tools.refund.precondition: hands on card",
+    ),
+    "a sensitive write for one": (
+        TOOL + "effect: write\n    target: x\n    sensitive: true\n    approval: {needed: 1}\n",
+        "tools.refund.approval.needed: a sensitive write needs two people",
+    ),
+    "a quorum of nobody": (
+        TOOL + "effect: write\n    target: x\n    approval: {needed: 0}\n",
+        "approval.needed",
+    ),
+    "a quorum of agents": (
+        TOOL + "effect: write\n    target: x\n    approval: {role: agent}\n",
+        "approval.role",
+    ),
+    "facts of a read": (
+        TOOL + "effect: read\n    precondition: {view: r, pointer: /v}\n",
+        "tools.refund.precondition: only a write",
+    ),
+    "case_12 a count that nothing gives": (
+        TOOL + "effect: write\n    target: x\n    affects: {pointer: /rows}\n",
+        "affects.view",
+    ),
+    "case_12 a count by a view that is not there": (
+        TOOL + "effect: write\n    target: x\n    affects: {view: desk__count, pointer: /rows}\n",
+        "tools.refund.affects.view: desk__count is no view of this upstream",
+    ),
+    "case_12 a count by another write": (
+        TOOL + "effect: write\n    target: x\n    affects: {view: w, pointer: /rows}\n  wipe: {name: w}\n",
+        "tools.refund.affects.view: w is a write",
+    ),
+    "case_12 a count by a lookup": (
+        TOOL
+        + "effect: write\n    target: x\n    affects: {view: w, pointer: /rows}\n"
+        + "  find: {name: w, effect: lookup}\n",
+        "tools.refund.affects.view: w looks up",
+    ),
+    "a fact by a view that takes secrets": (
+        TOOL
+        + "effect: write\n    target: x\n    precondition: {view: w, pointer: /v}\n"
+        + "  look: {name: w, effect: read, secrets: [key]}\n",
+        "tools.refund.precondition.view: w takes secrets",
+    ),
+    "no pointer": (
+        TOOL + "effect: write\n    target: x\n    precondition: {view: r, pointer: version}\n",
+        "precondition.pointer",
     ),
     "no regular expression": (
         TOOL + 'effect: write\n    target: x\n    no_effect_errors: ["("]\n',

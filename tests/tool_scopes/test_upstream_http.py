@@ -138,11 +138,11 @@ def broken_off(message: Any) -> bytes:
 
 
 ODD_ANSWERS: dict[str, tuple[Callable[[Any], bytes], str]] = {
-    "81 a redirect that keeps the method": (
+    "case_81 a redirect that keeps the method": (
         lambda _: reply(b"", "307 Temporary Redirect", "Location: /mcp\r\n"),
         "HTTP 307, a redirect, which is never followed",
     ),
-    "81 a redirect elsewhere": (
+    "case_81 a redirect elsewhere": (
         lambda _: reply(b"", "302 Found", "Location: http://127.0.0.1:9/mcp\r\n"),
         "HTTP 302, a redirect, which is never followed",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.canonical import JsonObject
-from tool_scopes.catalogue import View
+from tool_scopes.catalogue import FactSource, View
 from tool_scopes.upstream.tools import UpstreamTool, fingerprint
 from tool_scopes.views import (
     ViewRefused,
@@ -122,10 +122,10 @@ REFUSALS: dict[str, tuple[View, UpstreamTool, str]] = {
         "has no argument colour",
     ),
     "a bound argument that does not exist": (replace(READ, bound={"to": "x"}), REFUND, "has no argument to"),
-    "a secret, which nothing could seal yet": (
-        replace(READ, secrets=frozenset({"amount"})),
+    "a secret argument that does not exist": (
+        replace(READ, secrets=frozenset({"card"})),
         REFUND,
-        "cannot be sealed yet",
+        "has no argument card",
     ),
     "a target that a call need not have": (
         replace(WRITE, target="n:{other}"),
@@ -231,6 +231,29 @@ def test_what_is_accepted_and_fits_is_offered_and_what_is_hidden_is_not() -> Non
     assert list(offer.tools) == ["desk__refund"]
     assert offer.tools["desk__refund"].effect == "write"
     assert list(offer.quarantined) == ["unfit"]
+
+
+LOOK = replace(READ, name="desk__look", bound={}, hidden=True)
+HELD = replace(WRITE, precondition=FactSource("desk__look", "/version", {"amount": "amount"}))
+
+
+def test_a_write_is_offered_with_the_live_tools_that_read_its_facts_and_they_stay_hidden() -> None:
+    offer = offer_views([HELD, LOOK], AT, {"refund": REFUND})
+    assert list(offer.tools) == [HELD.name]
+    fact = offer.tools[HELD.name].facts["version"]
+    assert (fact.tool.name, fact.pointer) == ("desk__look", "/version")
+    assert fact.arguments["order_id"] == "order_id"  # what it requires comes from the argument of that name
+
+
+def test_a_write_whose_facts_cannot_be_read_is_not_offered() -> None:
+    unaccepted = offer_views([HELD, replace(LOOK, fingerprint=None)], AT, {"refund": REFUND})
+    assert dict(unaccepted.tools) == {}
+    assert "its version cannot be read" in unaccepted.quarantined[HELD.name]
+    optional = replace(HELD, precondition=FactSource("desk__look", "/version", {"amount": "colour"}))
+    given = offer_views([optional, LOOK], AT, {"refund": REFUND})
+    assert "need not have colour" in given.quarantined[HELD.name]
+    secret = replace(HELD, secrets=frozenset({"amount"}))
+    assert "which is secret" in offer_views([secret, LOOK], AT, {"refund": REFUND}).quarantined[HELD.name]
 
 
 def test_68_a_tool_that_dispatches_by_name_is_used_only_through_views_with_the_name_fixed() -> None:
