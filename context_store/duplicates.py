@@ -23,6 +23,9 @@ MARKS: Final = 32
 NEAR: Final = 0.7
 """The estimated share of common runs from which two texts are near duplicates."""
 
+MOST_SHARED: Final = 0.99
+"""The largest share that is told of near duplicates."""
+
 MAX_NAMED: Final = 5
 """How many duplicates of one version are named."""
 
@@ -76,10 +79,13 @@ def find_duplicates(
 
 
 def _shared(own: Sequence[int], theirs: Sequence[int]) -> float:
-    """The estimate: of the smallest marks of both together, the share that both have."""
+    """The estimate: of the smallest marks of both together, the share that both have.
+
+    Texts that are not the same never share all, also where no mark happens to tell them apart.
+    """
     smallest = heapq.nsmallest(MARKS, {*own, *theirs})
     both = {*own} & {*theirs}
-    return round(sum(mark in both for mark in smallest) / len(smallest), 2)
+    return min(round(sum(mark in both for mark in smallest) / len(smallest), 2), MOST_SHARED)
 
 
 _OTHERS = """

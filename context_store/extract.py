@@ -81,7 +81,7 @@ def read_file(path: Path) -> bytes:
             raise ImportRefused(f"{path} is a folder; import it as one, or name the files in it.")
         if not stat.S_ISREG(found.st_mode):
             raise ImportRefused(f"{path} is not a regular file; name a file.")
-        _check_size(found.st_size, path.name)
+        _check_size(found.st_size, str(path))
         with path.open("rb") as file:
             # The file may have grown since; one byte more than allowed is enough to tell.
             raw = file.read(MAX_DOCUMENT_BYTES + 1)
@@ -92,7 +92,7 @@ def read_file(path: Path) -> bytes:
         raise ImportRefused(
             f"{path} cannot be read ({reason}); check the file and its permissions."
         ) from error
-    _check_size(len(raw), path.name)
+    _check_size(len(raw), str(path))
     return raw
 
 
