@@ -1,8 +1,8 @@
 """The tables of the book itself, and the `metadata` on which every floor declares its own.
 
-`log` is the truth; `heads` commits to it; `rests_on` is an index of the edges that entries declare, to answer
-"what rests on this?". All three only grow. Columns of `log` beside `entry` repeat what its bytes say, to be
-searchable; `verify` holds them to the bytes.
+`log` is the truth; `heads` commits to it; `tree` keeps hashes of it that make proofs fast; `rests_on` is an
+index of the edges that entries declare, to answer "what rests on this?". All of them only grow. Columns of
+`log` beside `entry` repeat what its bytes say, to be searchable; `verify` holds them to the bytes.
 """
 
 from sqlalchemy import (
@@ -63,6 +63,18 @@ heads = Table(
 )
 """One signed head for every committed group. `frontier`: the compact range; appending needs no old entry."""
 
+tree = Table(
+    "tree",
+    metadata,
+    Column("position", _NUMBER, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    CheckConstraint("position >= 63", name="tree_keeps_larger_subtrees"),
+    CheckConstraint("length(hash) = 32", name="tree_hash_is_sha256"),
+)
+"""The hashes of perfect subtrees of 64 leaves and more, each written once, with its last leaf: 1 row for 32
+entries. `position` is that of `ledger.merkle.Node`. Proofs read these and at most two runs of 64 leaves.
+"""
+
 rests_on = Table(
     "rests_on",
     metadata,
@@ -80,5 +92,5 @@ rests_on = Table(
 
 Index("rests_on_by_foundation", rests_on.c.foundation)
 
-for _table in (log, heads, rests_on):
+for _table in (log, heads, tree, rests_on):
     append_only(_table)
