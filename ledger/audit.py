@@ -1,45 +1,68 @@
 """Verification of a stored ledger: all that `verify` proves of the log, and that the tables beside it agree.
 
-Columns, heads and edges only repeat signed bytes; but what is searched must be true too, or an edited column
-would hide an entry from everybody who looks for it.
+Columns, heads, edges and subtree hashes only repeat signed bytes; but what is searched must be true too, or
+an edited column would hide an entry from everybody who looks for it.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from sqlalchemy import Executable, select
+from sqlalchemy import Executable
 
-from ledger.entries import RestsOn, decode
+from ledger.entries import RestsOn, StoredEntry
 from ledger.heads import HeadError, parse_head
-from ledger.merkle import Frontier
-from ledger.tables import heads, log, rests_on
+from ledger.merkle import Frontier, Node
+from ledger.tables import heads, log, rests_on, tree
 from ledger.transaction import AnyRow, Reading
-from ledger.verify import Columns, Fault, LogLine, LogReport, verify_log
+from ledger.verify import Columns, Fault, LogLine, LogReport, Signatures, verify_log
 
 _ROWS_AT_A_TIME = 1_000
 
 
 def verify_stored(
-    reading: Reading, head_keys: Mapping[str, bytes], *, origin: str, witnessed: Iterable[str] = ()
+    reading: Reading,
+    head_keys: Mapping[str, bytes],
+    *,
+    origin: str,
+    witnessed: Iterable[str] = (),
+    signatures: Signatures = "every",
+    seen: Callable[[StoredEntry], None] | None = None,
 ) -> LogReport:
     """Verify everything in one snapshot, also against heads (notes) that a witness kept elsewhere.
 
-    `HeadError` if a witnessed head is no head at all; one that does not fit is a fault of the log.
+    `HeadError` if a witnessed head is no head at all; one that does not fit is a fault of the log. For the
+    rest see `verify_log`.
     """
     kept = sorted((parse_head(note).size, note) for note in witnessed)
     notes = (note for _, note in heapq.merge(_sized_heads(reading), kept))
-    report = verify_log(stored_lines(reading), notes, head_keys, origin=origin)
+    edges = _Edges(reading)
+
+    def take(entry: StoredEntry) -> None:
+        edges.take(entry)
+        if seen is not None:
+            seen(entry)
+
+    nodes: list[tuple[Node, bytes]] = []
+    report = verify_log(
+        stored_lines(reading),
+        notes,
+        head_keys,
+        origin=origin,
+        signatures=signatures,
+        seen=take,
+        finished=nodes,
+    )
     if not report.whole:
         return report
-    return replace(report, fault=_wrong_head(reading) or _wrong_edge(reading))
+    return replace(report, fault=_wrong_head(reading) or edges.fault or _wrong_node(reading, nodes))
 
 
 def stored_lines(reading: Reading) -> Iterator[LogLine]:
     """Every row of the log, in order."""
     for row in _stream(reading, log.select().order_by(log.c.seq)):
-        columns = Columns(row.at_ms, row.kind, row.tenant, row.principal, row.run)
-        yield LogLine(row.seq, row.leaf, row.entry, columns)
+        seq, at_ms, kind, tenant, principal, run, leaf, entry = row
+        yield LogLine(seq, leaf, entry, Columns(at_ms, kind, tenant, principal, run))
 
 
 def stored_heads(reading: Reading) -> Iterator[str]:
@@ -70,26 +93,50 @@ def _agrees_with_note(row: AnyRow) -> bool:
     return (head.size, head.at_ms, head.root, head.root) == (row.size, row.at_ms, row.root, frontier.root())
 
 
-def _wrong_edge(reading: Reading) -> Fault | None:
+class _Edges:
     """Each row of `rests_on` must be declared by its entry; each edge of an entry must have its row."""
-    rows = _stream(reading, rests_on.select().order_by(rests_on.c.seq))
-    row = next(rows, None)
-    for stored in _stream(reading, select(log.c.seq, log.c.entry).order_by(log.c.seq)):
-        declared = set(decode(stored.entry).rests_on)
-        while row is not None and row.seq == stored.seq:
+
+    def __init__(self, reading: Reading) -> None:
+        self.fault: Fault | None = None
+        self._reading = reading
+        self._rows = _stream(reading, rests_on.select().order_by(rests_on.c.seq))
+        self._row = next(self._rows, None)
+
+    def take(self, entry: StoredEntry) -> None:
+        """Hold the next entry's edges to the table; the first fault is kept."""
+        row = self._row
+        if self.fault is not None or (not entry.rests_on and (row is None or row.seq > entry.seq)):
+            return
+        declared = set(entry.rests_on)
+        while row is not None and row.seq == entry.seq:
             edge = RestsOn(row.dependent, row.relation, row.foundation)
             if edge not in declared:
-                return Fault(
-                    row.seq, "index", f"{_words(edge)} is stored for entry {row.seq}, which does not say so."
+                self._wrong(
+                    entry.seq, f"{_words(edge)} is stored for entry {row.seq}, which does not say so."
                 )
-            declared.remove(edge)
-            row = next(rows, None)
+            declared.discard(edge)
+            row = next(self._rows, None)
+        self._row = row
         for edge in declared:
-            if not _declared_before(reading, edge, stored.seq):
-                return Fault(
-                    stored.seq, "index", f"{_words(edge)}, says entry {stored.seq}, but it is not stored."
-                )
-    return None
+            if not _declared_before(self._reading, edge, entry.seq):
+                self._wrong(entry.seq, f"{_words(edge)}, says entry {entry.seq}, but it is not stored.")
+
+    def _wrong(self, seq: int, sentence: str) -> None:
+        if self.fault is None:
+            self.fault = Fault(seq, "index", sentence)
+
+
+def _wrong_node(reading: Reading, nodes: list[tuple[Node, bytes]]) -> Fault | None:
+    """Each stored subtree must be the one that the leaves make, and each of theirs must be stored."""
+    stored = _stream(reading, tree.select().order_by(tree.c.position))
+    # Subtrees are finished in the order of their last leaves; the table has the order from left to right.
+    for node, made in sorted(nodes, key=lambda one: one[0].position):
+        row = next(stored, None)
+        if row is None or (row.position, row.hash) != (node.position, made):
+            first, last = (node.number << node.level) + 1, node.number + 1 << node.level
+            return Fault(first, "index", f"The stored hash over the entries {first} to {last} is not theirs.")
+    extra = next(stored, None)
+    return None if extra is None else Fault(1, "index", "A hash is stored over entries that are not there.")
 
 
 def _declared_before(reading: Reading, edge: RestsOn, seq: int) -> bool:

@@ -65,7 +65,8 @@ def read_end(connection: Connection, seal: Seal) -> LogEnd:
         return EMPTY
     (row,) = rows
     try:
-        head = verify_head(row.note, seal.origin, seal.keys.public_keys("head"))
+        keys = seal.keys
+        head = verify_head(row.note, seal.origin, keys.public_keys("head"), keys.retired("head"))
         frontier = Frontier.from_bytes(row.size, row.frontier)
     except (HeadError, ValueError) as error:
         raise LedgerDamaged(
