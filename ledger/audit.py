@@ -4,13 +4,16 @@ Columns, heads, edges and subtree hashes only repeat signed bytes; but what is s
 an edited column would hide an entry from everybody who looks for it.
 """
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from sqlalchemy import Executable
+from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.engine import open_database, sqlite_file, unavailable
 from ledger.entries import RestsOn, StoredEntry
+from ledger.errors import LedgerUnavailable
 from ledger.heads import HeadError, parse_head
 from ledger.merkle import Frontier, Node
 from ledger.tables import heads, log, rests_on, tree
@@ -34,8 +37,7 @@ def verify_stored(
     `HeadError` if a witnessed head is no head at all; one that does not fit is a fault of the log. For the
     rest see `verify_log`.
     """
-    kept = sorted((parse_head(note).size, note) for note in witnessed)
-    notes = (note for _, note in heapq.merge(_sized_heads(reading), kept))
+    notes = with_witnessed(stored_heads(reading), witnessed)
     edges = _Edges(reading)
 
     def take(entry: StoredEntry) -> None:
@@ -58,6 +60,36 @@ def verify_stored(
     return replace(report, fault=_wrong_head(reading) or edges.fault or _wrong_node(reading, nodes))
 
 
+@contextmanager
+def stored_ledger(url: str) -> Generator[Reading]:
+    """A stored ledger as it is, for whoever examines it: nothing is created, and no head need be right."""
+    try:
+        if (file := sqlite_file(url)) is not None and not file.is_file():
+            raise LedgerUnavailable(f"There is no ledger {file}; it was moved or taken away.")
+        database = open_database(url)
+        with database.connect_reading() as connection, database.reading(connection):
+            yield Reading(connection)
+    except SQLAlchemyError as error:
+        raise unavailable(error) from error
+
+
+def with_witnessed(notes: Iterable[str], witnessed: Iterable[str]) -> Iterator[str]:
+    """Heads in their order, and those that a witness kept where their sizes belong.
+
+    `HeadError` if a witnessed head is no head at all.
+    """
+    kept = sorted((parse_head(note).size, note) for note in witnessed)
+    for note in notes:
+        try:
+            size = parse_head(note).size if kept else 0
+        except HeadError:
+            size = 0  # verification will name it, in its place
+        while kept and kept[0][0] < size:
+            yield kept.pop(0)[1]
+        yield note
+    yield from (note for _, note in kept)
+
+
 def stored_lines(reading: Reading) -> Iterator[LogLine]:
     """Every row of the log, in order."""
     for row in _stream(reading, log.select().order_by(log.c.seq)):
@@ -67,12 +99,7 @@ def stored_lines(reading: Reading) -> Iterator[LogLine]:
 
 def stored_heads(reading: Reading) -> Iterator[str]:
     """The note of every stored head, in order of size."""
-    return (note for _, note in _sized_heads(reading))
-
-
-def _sized_heads(reading: Reading) -> Iterator[tuple[int, str]]:
-    for row in _stream(reading, heads.select().order_by(heads.c.size)):
-        yield row.size, row.note
+    return (row.note for row in _stream(reading, heads.select().order_by(heads.c.size)))
 
 
 def _wrong_head(reading: Reading) -> Fault | None:

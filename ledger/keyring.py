@@ -117,6 +117,14 @@ class KeyRing:
         """Every secret of a purpose that is not retired, newest first."""
         return self._ring.secrets[purpose][::-1]
 
+    def secrets_without(self, purpose: SecretPurpose, kid: str) -> list[bytes]:
+        """The same without one of them: what is left when that one is retired."""
+        return [
+            key.private
+            for key in self._ring.keys
+            if key.purpose == purpose and key.private is not None and key.kid != kid
+        ]
+
     def standing(self) -> list[tuple[RingKey, KeyState]]:
         """Every key and how it stands, oldest first."""
         newest = {key.purpose: key.kid for key in self._ring.keys if key.retired_at is None}

@@ -1,26 +1,28 @@
-"""Making proofs from the stored log: three small reads, however long it is.
+"""Making proofs from the stored log: a few small reads, however long it is.
 
 Every proof is checked before it is given away, so a damaged table can fail a proof and never forge one.
 """
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from ledger.errors import LedgerDamaged, LedgerError
 from ledger.heads import SignedHead, parse_head
 from ledger.merkle import STORED_LEVEL, Node, leaf_hash, verify_consistency, verify_inclusion
 from ledger.proofs import ConsistencyProof, InclusionProof
-from ledger.statements import param
+from ledger.statements import fixed, param
 from ledger.tables import heads, log, tree
 from ledger.transaction import Reading
 from ledger.tree import Range, consistency_plan, fold, inclusion_plan, nodes_of, subtree
 
-_ENTRY = select(log.c.entry).where(log.c.seq == param("number"))
-_LEAVES = select(log.c.leaf).where(log.c.seq.between(param("first"), param("last"))).order_by(log.c.seq)
-_NODES = select(tree.c.position, tree.c.hash).where(tree.c.position.in_(bindparam("places", expanding=True)))
-_HEAD = select(heads.c.note).where(heads.c.size == param("entries"))
-_NEWEST = select(heads.c.note).order_by(heads.c.size.desc()).limit(1)
+_ENTRY = fixed(select(log.c.entry).where(log.c.seq == param("number")))
+_LEAVES = fixed(
+    select(log.c.leaf).where(log.c.seq.between(param("first"), param("last"))).order_by(log.c.seq)
+)
+_NODE = fixed(select(tree.c.hash).where(tree.c.position == param("place")))
+_HEAD = fixed(select(heads.c.note).where(heads.c.size == param("entries")))
+_NEWEST = fixed(select(heads.c.note).order_by(heads.c.size.desc()).limit(1))
 _BLOCK = 1 << STORED_LEVEL
 
 
@@ -66,11 +68,13 @@ def extension_hashes(reading: Reading, old_size: int, new: SignedHead) -> list[b
 
 def _folded(reading: Reading, plan: list[Range]) -> list[bytes]:
     wanted = nodes_of(plan)
-    large = {node.position: node for node in wanted if node.level >= STORED_LEVEL}
     hashes: dict[Node, bytes] = {}
-    if large:
-        rows = reading.all(_NODES, {"places": list(large)})
-        hashes = {large[row.position]: bytes(row.hash) for row in rows}
+    for node in wanted:
+        if node.level >= STORED_LEVEL:
+            row = reading.one(_NODE, {"place": node.position})
+            if row is None:
+                raise _damaged()
+            hashes[node] = bytes(row.hash)
     small = [node for node in wanted if node.level < STORED_LEVEL]
     try:
         hashes |= _small(reading, small)

@@ -17,6 +17,7 @@ from policies.gate_state import GateDigests, load_gate
 from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
 from server.settings import Settings
+from server.witnesses import witnessed
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.executions import expire_leases
@@ -43,8 +44,11 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
     workflows = load_workflows(folder.workflows_dir, catalogue.offered_effects())
     with ExitStack() as opened:
         ring = KeyRing.load(folder.keys_dir)
-        ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
+        ledger = opened.enter_context(
+            open_ledger(folder, ring, settings.ledger_url, deferred=settings.records == "deferred")
+        )
         ledger.make_room()
+        witness = opened.enter_context(witnessed(folder, settings, ring, ledger))
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
         digests = GateDigests(
             policy=policies.digest,
@@ -69,6 +73,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
                 workflows=workflows,
                 scopes=Scopes(offered, catalogue, workflows),
                 instance=new_id("ins", system_now_ms()),
+                witness=witness,
             )
 
 
