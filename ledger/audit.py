@@ -176,4 +176,8 @@ def _words(edge: RestsOn) -> str:
 
 
 def _stream(reading: Reading, query: Executable) -> Iterator[AnyRow]:
-    return iter(reading.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)))
+    found = reading.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME))
+    try:
+        yield from found
+    finally:
+        found.close()  # also where a fault ends the reading early

@@ -150,14 +150,13 @@ class Ledger:
     def verify(self, witnessed: Iterable[str] = ()) -> LogReport:
         """Check the whole log and the tables beside it, also against heads (notes) kept by a witness."""
         keys = self._seal.keys.public_keys("head")
-        return self.read(
-            lambda reading: verify_stored(reading, keys, origin=self.origin, witnessed=witnessed)
-        )
+        with self._as_it_is() as reading:
+            return verify_stored(reading, keys, origin=self.origin, witnessed=witnessed)
 
     def export(self) -> Iterator[str]:
         """The lines of an export of the whole log (see `ledger.export`), from one snapshot."""
         keys = self._seal.keys.public_keys("head")
-        with self._snapshot() as reading:
+        with self._as_it_is() as reading:
             yield from export_log(reading, keys, origin=self.origin)
 
     @property
@@ -224,6 +223,12 @@ class Ledger:
                 self._idle.append(connection)
             if self._closed:
                 self._close_idle()
+
+    @contextmanager
+    def _as_it_is(self) -> Generator[Reading]:
+        """A snapshot that is given also when the log is not what this process saw before: to find out why."""
+        with self._database.connect_reading() as connection, self._database.reading(connection):
+            yield Reading(connection)
 
     def _connect_reading(self) -> Connection:
         """A new connection, which may lead to another server than before, or to a copy that fell behind."""

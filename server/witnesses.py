@@ -65,8 +65,8 @@ def witness_place(folder: DataFolder, settings: Settings, ring: KeyRing) -> Witn
     path = Path(named).expanduser().absolute()
     if path.resolve().is_relative_to(folder.root.resolve()):
         raise BadInput(
-            f"The witness {path} lies in the data folder and would be rolled back with it; name another place "
-            "in the setting witness."
+            f"The witness {path} lies in the data folder and would be rolled back with it; name another "
+            "place in the setting witness."
         )
     if not path.parent.is_dir():
         raise BadInput(
@@ -84,8 +84,8 @@ def _refuse_empty(folder: DataFolder, ledger: Ledger) -> None:
     kept = read_kept(folder.mark_file) if ledger.head() is None else None
     if kept is not None:
         raise LedgerDamaged(
-            f"The ledger is empty, but {folder.mark_file.name} saw {kept.size} entries: its database was taken "
-            "away. Bring it back; SECURITY.md says what to do if it is lost for good."
+            f"The ledger is empty, but {folder.mark_file.name} saw {kept.size} entries: its database was "
+            "taken away. Bring it back; SECURITY.md says what to do if it is lost for good."
         )
 
 
@@ -96,6 +96,6 @@ def _refuse_clock_behind(ledger: Ledger) -> None:
     late = ledger.transact_now(behind_ms)
     if late > CLOCK_TOLERANCE_MS:
         raise LedgerUnavailable(
-            f"The clock is {late // 1000} seconds behind the last signed head of the log; set it right, or wait "
-            "until it has caught up, and start again."
+            f"The clock is {late // 1000} seconds behind the last signed head of the log; set it right, or "
+            "wait until it has caught up, and start again."
         )
