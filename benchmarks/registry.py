@@ -36,6 +36,12 @@ def _governed_call() -> Measure:
     return measure
 
 
+def _ledger() -> Measure:
+    from benchmarks.ledger import measure
+
+    return measure
+
+
 def _startup() -> Measure:
     from benchmarks.startup import measure
 
@@ -47,6 +53,10 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "governed_call": Benchmark(
             "A governed tools/call over HTTP, against the same tool served bare and behind a bare proxy.",
             _governed_call,
+        ),
+        "ledger": Benchmark(
+            "Verifying a log, proving things in one of a million entries, appending beside a bare table.",
+            _ledger,
         ),
         "startup": Benchmark(
             "From nothing to the first answered request, and the time that importing takes.", _startup

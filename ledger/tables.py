@@ -43,6 +43,8 @@ log = Table(
     CheckConstraint("length(tenant) > 0", name="log_has_a_tenant"),
     CheckConstraint("length(leaf) = 32", name="log_leaf_is_sha256"),
     CheckConstraint("length(entry) > 0", name="log_entry_is_not_empty"),
+    CheckConstraint("principal IS NULL OR length(principal) > 0", name="log_names_a_principal_or_none"),
+    CheckConstraint("run IS NULL OR length(run) > 0", name="log_names_a_run_or_none"),
 )
 """Entries in order, without gaps. `leaf` is the RFC 6962 leaf hash of `entry`: proofs need only it, and a
 changed entry can be told from its neighbours in one signed group."""
@@ -59,7 +61,8 @@ heads = Table(
     Column("frontier", LargeBinary, nullable=False),
     CheckConstraint("length(root) = 32", name="heads_root_is_sha256"),
     CheckConstraint("length(note) > 0", name="heads_are_signed"),
-    CheckConstraint("length(frontier) % 32 = 0", name="heads_frontier_is_hashes"),
+    CheckConstraint("length(frontier) > 0 AND length(frontier) % 32 = 0", name="heads_frontier_is_hashes"),
+    CheckConstraint("size >= 1 AND at_ms >= 0", name="heads_cover_something_at_a_time"),
 )
 """One signed head for every committed group. `frontier`: the compact range; appending needs no old entry."""
 

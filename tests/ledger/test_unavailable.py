@@ -9,11 +9,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from ledger import engine
 from ledger.entries import Entry
 from ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
+from ledger.ids import random_token
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.transaction import Transaction
@@ -287,3 +288,35 @@ def test_case_60_a_new_connection_to_an_older_copy_gives_nothing_away(
         with pytest.raises(LedgerDamaged, match="an older or another copy"):
             ledger.read(lambda reading: reading.all(text("SELECT * FROM log")))
     assert ledger.verify().entries == 1  # to find out what happened it can still be looked at
+
+
+@pytest.mark.postgres
+def test_case_84_a_database_that_failed_over_behind_the_last_redemption_is_unavailable(
+    postgres_url: str, keys: KeyRing
+) -> None:
+    name, stale = random_token("test"), random_token("stale")
+    server = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    with server.connect() as admin:
+        admin.exec_driver_sql(f"CREATE DATABASE {name}")
+        with Ledger.open(url, keys, origin=ORIGIN) as before:
+            before.append_now(SMALL)
+        admin.exec_driver_sql(f"CREATE DATABASE {stale} TEMPLATE {name}")
+        with Ledger.open(url, keys, origin=ORIGIN) as ledger:
+            ledger.append_now(Entry("execution.begun", "acme", {}))
+            # The standby that takes over never got that commit.
+            admin.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
+            )
+            admin.exec_driver_sql(f"DROP DATABASE {name}")
+            admin.exec_driver_sql(f"ALTER DATABASE {stale} RENAME TO {name}")
+            for _ in range(3):
+                with pytest.raises(LedgerError):
+                    ledger.append_now(SMALL)
+            with pytest.raises(LedgerDamaged, match="an older or another copy was put in its place"):
+                ledger.append_now(SMALL)
+            with pytest.raises(LedgerDamaged):
+                ledger.read(lambda reading: reading.all(text("SELECT * FROM log")))
+            assert ledger.verify().entries == 1
+        admin.exec_driver_sql(f"DROP DATABASE {name}")
+    server.dispose()
