@@ -86,7 +86,7 @@ def read_plain(raw: bytes) -> JsonValue:
     An order of magnitude faster than to parse strictly and spell again, for whoever reads a whole log. What
     it accepts is read to exactly what `parse_strict` reads, with `OWN_DEPTH`, and spelled so by `canonical`.
     """
-    if raw.count(b"{") + raw.count(b"[") > OWN_DEPTH or _FRACTION(raw) or (b"e" in raw and _EXPONENT(raw)):
+    if raw.count(b"{") + raw.count(b"[") > OWN_DEPTH or _FRACTION(raw) or _EXPONENT(raw):
         return None
     if not raw.isascii() and _BEYOND_16_BITS(raw):
         return None
@@ -116,7 +116,7 @@ def text_digest(text: str) -> str:
 # The patterns may also find such a thing inside a text; then the thorough way is taken for nothing.
 _PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _FRACTION = re.compile(rb"\.[0-9]+(?:[eE][+-]?[0-9]+)?[,\]}]").search
-_EXPONENT = re.compile(rb"[0-9]e[+-]?[0-9]+[,\]}]").search
+_EXPONENT = re.compile(rb"e[+-]?[0-9]+[,\]}]").search
 _BEYOND_16_BITS = re.compile(rb"[\xf0-\xff]").search
 
 # Without fractions and with ASCII keys, the standard library's C encoder spells exactly as RFC 8785 does

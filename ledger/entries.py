@@ -8,7 +8,7 @@ can only fail its own caller.
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from ledger.canonical import (
     OWN_DEPTH,
@@ -127,8 +127,10 @@ def decode(raw: bytes) -> StoredEntry:
 
 
 def _edge(value: JsonValue) -> RestsOn:
-    if isinstance(value, list) and len(value) == 3 and all(isinstance(name, str) for name in value):
-        return RestsOn(*cast("list[str]", value))
+    if isinstance(value, list) and len(value) == 3:
+        dependent, relation, foundation = value
+        if isinstance(dependent, str) and isinstance(relation, str) and isinstance(foundation, str):
+            return RestsOn(dependent, relation, foundation)
     raise CanonicalError("An edge of the log entry is not three texts.")
 
 

@@ -52,6 +52,7 @@ class SignedHead:
     note: str
 
 
+@lru_cache(maxsize=64)
 def check_origin(origin: str) -> str:
     """Return the origin if it can be a key name of a signed note; `ValueError` otherwise."""
     if not origin or "+" in origin or not origin.isprintable() or any(letter.isspace() for letter in origin):
@@ -69,6 +70,7 @@ def make_head(keys: KeyRing, origin: str, size: int, root: bytes, at_ms: int) ->
     return SignedHead(origin, size, root, at_ms, f"{text}\n{lines}")
 
 
+@lru_cache(maxsize=8)
 def parse_head(note: str) -> SignedHead:
     """Read a head without believing it: only its form is checked. `HeadError` if it is malformed."""
     text, _ = _split(note)

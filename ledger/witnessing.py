@@ -64,7 +64,11 @@ class Witnessing:
         self._trouble: LedgerError | None = None
         self._asked: SimpleQueue[Future[None] | None] = SimpleQueue()
         self._closed = False
-        self._submit()
+        try:
+            self._submit()
+        except BaseException:
+            place.witness.close()
+            raise
         self._thread = threading.Thread(target=self._run, name="ledger-witness", daemon=True)
         self._thread.start()
 

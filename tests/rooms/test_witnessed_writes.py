@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from ledger.errors import LedgerDamaged, LedgerUnavailable
@@ -145,7 +146,7 @@ async def test_case_58_another_history_found_while_running_stops_every_further_w
             await room.agent()
             with anyio.fail_after(30):
                 while not await noticed(room):
-                    await anyio.sleep(0.02)
+                    await anyio.lowlevel.checkpoint()
             said = await peer.use(run, CHANGE, asked.token, item_id="a", price=5)
             assert said.code == "unavailable"
             assert room.request(asked.approval["request"]).state == "approved"
