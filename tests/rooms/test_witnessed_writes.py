@@ -187,11 +187,7 @@ async def test_case_27_a_token_outlives_the_rotation_of_its_secret_and_ends_with
 ) -> None:
     async with served(stage) as room:
         _, key = await room.agent()
-        old = next(
-            one["kid"]
-            for one in (await room.ask("olga", "key.ring"))["keys"]  # type: ignore[union-attr]
-            if one["purpose"] == "approval-token"
-        )
+        old = next(key.kid for key, _ in room.house.ring.standing() if key.purpose == "approval-token")
         async with room.peer(key) as peer:
             run = await peer.open("change")
             asked = await room.approved(peer, run, item_id="a", price=5)

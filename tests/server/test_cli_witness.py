@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.server.office import COMMAND, ROOT, Office, say
 
 
 @contextmanager
-def serving_witness(folder: Path) -> Iterator[str]:
+def serving_witness(folder: Path) -> Generator[str]:
     """`bailiwick witness serve` as a process; its URL."""
     command = [*COMMAND, "witness", "serve", str(folder), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
