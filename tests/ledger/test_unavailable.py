@@ -282,8 +282,12 @@ def test_case_60_a_new_connection_to_an_older_copy_gives_nothing_away(
     for part in ("", "-wal", "-shm"):
         path.with_name(path.name + part).unlink()
     path.with_name("old.db").rename(path)
+
     # As a server reconnects: it looks only whether the database is there.
-    monkeypatch.setattr(engine.Sqlite, "check_in_place", lambda _self: None)
+    def does_not_notice(_database: engine.Database) -> None:
+        """The name leads somewhere, and that is all it sees."""
+
+    monkeypatch.setattr(engine.Sqlite, "check_in_place", does_not_notice)
     for _ in range(2):
         with pytest.raises(LedgerDamaged, match="an older or another copy"):
             ledger.read(lambda reading: reading.all(text("SELECT * FROM log")))
