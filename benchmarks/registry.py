@@ -42,6 +42,12 @@ def _decision() -> Measure:
     return measure
 
 
+def _ledger() -> Measure:
+    from benchmarks.ledger import measure
+
+    return measure
+
+
 def _startup() -> Measure:
     from benchmarks.startup import measure
 
@@ -69,6 +75,10 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "decision": Benchmark(
             "A policy decision alone on one core: new questions and known ones, against bare Cedar.",
             _decision,
+        ),
+        "ledger": Benchmark(
+            "Verifying a log, proving things in one of a million entries, appending beside a bare table.",
+            _ledger,
         ),
         "startup": Benchmark(
             "From nothing to the first answered request, and the time that importing takes.", _startup

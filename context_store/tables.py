@@ -29,6 +29,7 @@ releases = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("published_by", Text, nullable=False),
     CheckConstraint("number >= 1", name="releases_count_from_one"),
+    CheckConstraint("at_ms >= 0 AND length(published_by) > 0", name="releases_are_published_by_somebody"),
 )
 """Every publication.
 
@@ -78,6 +79,15 @@ version_status = Table(
     ),
     CheckConstraint("text_digest LIKE 'sha256:%'", name="version_status_names_a_digest"),
     CheckConstraint(
+        "(published_in IS NULL OR published_in >= 1) "
+        "AND (withdrawn_in IS NULL OR withdrawn_in >= published_in)",
+        name="version_status_withdrawn_after_it_was_published",
+    ),
+    CheckConstraint(
+        "since_ms >= 0 AND length(author) > 0 AND (reviewed_by IS NULL OR length(reviewed_by) > 0)",
+        name="version_status_names_people",
+    ),
+    CheckConstraint(
         "valid_from_ms IS NULL OR valid_until_ms IS NULL OR valid_from_ms < valid_until_ms",
         name="version_status_validity_is_a_window",
     ),
@@ -98,6 +108,8 @@ bundles = Table(
         "sufficiency IN ('sufficient', 'insufficient', 'contradictory', 'stale')",
         name="bundles_sufficiency_is_known",
     ),
+    CheckConstraint("length(bytes) > 0 AND release >= 0", name="bundles_are_not_empty"),
+    CheckConstraint("digest LIKE 'sha256:%' AND length(digest) = 71", name="bundles_name_a_digest"),
 )
 """The canonical bytes of every bundle that was served, once."""
 
@@ -108,6 +120,7 @@ bundle_versions = Table(
     Column("source", Text, primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("tenant", Text, nullable=False),
+    CheckConstraint("version >= 1", name="bundle_versions_count_from_one"),
 )
 """Which versions each bundle quotes, so that one join says which of them changed."""
 
@@ -119,6 +132,7 @@ bundles_shown = Table(
     Column("step", Text, primary_key=True),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint("epoch >= 1 AND at_ms >= 0", name="bundles_shown_are_of_an_epoch"),
 )
 """Which run was shown which bundle, in which step and epoch; the first time counts."""
 

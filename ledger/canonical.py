@@ -7,8 +7,10 @@ normalised: two strings that only look alike stay two strings.
 
 import hashlib
 import json
+import re
 from typing import NoReturn, TypeAlias, cast
 
+import orjson
 import rfc8785
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -78,6 +80,24 @@ def canonical(value: JsonValue) -> bytes:
     return rfc8785.dumps(checked)
 
 
+def read_plain(raw: bytes) -> JsonValue:
+    """The value of bytes that are plainly its one spelling; `None` where only the thorough way can tell.
+
+    An order of magnitude faster than to parse strictly and spell again, for whoever reads a whole log. What
+    it accepts is read to exactly what `parse_strict` reads, with `OWN_DEPTH`, and spelled so by `canonical`.
+    """
+    if raw.count(b"{") + raw.count(b"[") > OWN_DEPTH or _FRACTION(raw) or _EXPONENT(raw):
+        return None
+    if not raw.isascii() and _BEYOND_16_BITS(raw):
+        return None
+    try:
+        value = orjson.loads(raw)
+        # What is not canonical is spelled otherwise: white space, escapes, order, a key that stands twice.
+        return value if orjson.dumps(value, option=_PLAIN) == raw else None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+
+
 def digest(domain: str, value: JsonValue) -> str:
     """`sha256:` and 64 hex digits over the domain, a zero byte, and the canonical bytes.
 
@@ -90,6 +110,14 @@ def text_digest(text: str) -> str:
     """`sha256:` and 64 hex digits over the UTF-8 of a text; this is what `sha256sum` says of it as a file."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
+
+# orjson spells integers, strings and their escapes as RFC 8785 does, but not every fraction; and it sorts
+# keys by code points, which differs from RFC 8785 only where a character beyond 16 bits stands in a key.
+# The patterns may also find such a thing inside a text; then the thorough way is taken for nothing.
+_PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_FRACTION = re.compile(rb"\.[0-9]+(?:[eE][+-]?[0-9]+)?[,\]}]").search
+_EXPONENT = re.compile(rb"e[+-]?[0-9]+[,\]}]").search
+_BEYOND_16_BITS = re.compile(rb"[\xf0-\xff]").search
 
 # Without fractions and with ASCII keys, the standard library's C encoder spells exactly as RFC 8785 does
 # (section 3.2.2.2 strings, 3.2.3 order of keys), five times faster. A property test holds the two together.

@@ -78,6 +78,15 @@ class Database(ABC):
             execute(connection, self._begin_reading)
 
     @contextmanager
+    def reading(self, connection: Connection) -> Generator[None]:
+        """A snapshot for the length of the block, for whoever does not mind its cost."""
+        self.begin_reading(connection)
+        try:
+            yield
+        finally:
+            end(connection, "rollback")
+
+    @contextmanager
     @abstractmethod
     def creating(self) -> Generator[Connection]:
         """A write transaction on a connection of its own that works before there are tables."""
@@ -109,6 +118,12 @@ def open_database(url: str) -> Database:
             return Postgres(parsed.render_as_string(hide_password=False))
         case name:
             raise LedgerError(f"A ledger cannot be kept in this {name} database; use sqlite:///FILE.")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite ledger; None for another engine."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 class Sqlite(Database):

@@ -7,11 +7,18 @@ can only fail its own caller.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from ledger.canonical import OWN_DEPTH, CanonicalError, JsonObject, JsonValue, canonical, parse_strict
+from ledger.canonical import (
+    OWN_DEPTH,
+    CanonicalError,
+    JsonObject,
+    JsonValue,
+    canonical,
+    parse_strict,
+    read_plain,
+)
 from ledger.clock import parse_rfc3339
 
 ENTRY_VERSION = 1
@@ -77,9 +84,11 @@ class Entry:
         return b'{"at":"%b",%b,"seq":%d,%b' % (at.encode(), before, seq, after)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """An entry as the log holds it: number (from 1, no gaps), time in milliseconds, and what happened."""
+class StoredEntry(NamedTuple):
+    """An entry as the log holds it: number (from 1, no gaps), time in milliseconds, and what happened.
+
+    A tuple, because whoever verifies a log makes millions of them.
+    """
 
     seq: int
     at_ms: int
@@ -93,35 +102,35 @@ class StoredEntry:
 
 def decode(raw: bytes) -> StoredEntry:
     """Read an entry's bytes back; `ValueError` unless they are exactly what `Entry.encode` writes."""
-    value = parse_strict(raw, max_bytes=len(raw), max_depth=OWN_DEPTH)
+    value = read_plain(raw)
+    if value is None:
+        value = parse_strict(raw, max_bytes=len(raw), max_depth=OWN_DEPTH)
+        if canonical(value) != raw:
+            raise CanonicalError("The entry is not spelled canonically.")
     if not isinstance(value, dict) or value.keys() != _FIELDS or value["v"] != ENTRY_VERSION:
         raise CanonicalError(f"This is not a log entry of version {ENTRY_VERSION}.")
-    if canonical(value) != raw:
-        raise CanonicalError("The entry is not spelled canonically.")
-    return _stored(value)
-
-
-def _stored(value: Mapping[str, JsonValue]) -> StoredEntry:
-    match value:
-        case {
-            "seq": int(seq),
-            "at": str(at),
-            "kind": str(kind),
-            "tenant": str(tenant),
-            "principal": str() | None as principal,
-            "run": str() | None as run,
-            "rests_on": list(edges),
-            "body": dict(body),
-        }:
-            rests_on = tuple(_edge(edge) for edge in edges)
-            return StoredEntry(seq, parse_rfc3339(at), kind, tenant, principal, run, body, rests_on)
-        case _:
-            raise CanonicalError("A field of the log entry has the wrong type.")
+    seq, at, kind, tenant = value["seq"], value["at"], value["kind"], value["tenant"]
+    principal, run, edges, body = value["principal"], value["run"], value["rests_on"], value["body"]
+    if not (
+        type(seq) is int
+        and isinstance(at, str)
+        and isinstance(kind, str)
+        and isinstance(tenant, str)
+        and (principal is None or isinstance(principal, str))
+        and (run is None or isinstance(run, str))
+        and isinstance(edges, list)
+        and isinstance(body, dict)
+    ):
+        raise CanonicalError("A field of the log entry has the wrong type.")
+    rests_on = tuple(_edge(edge) for edge in edges) if edges else ()
+    return StoredEntry(seq, parse_rfc3339(at), kind, tenant, principal, run, body, rests_on)
 
 
 def _edge(value: JsonValue) -> RestsOn:
-    if isinstance(value, list) and len(value) == 3 and all(isinstance(name, str) for name in value):
-        return RestsOn(*cast("list[str]", value))
+    if isinstance(value, list) and len(value) == 3:
+        dependent, relation, foundation = value
+        if isinstance(dependent, str) and isinstance(relation, str) and isinstance(foundation, str):
+            return RestsOn(dependent, relation, foundation)
     raise CanonicalError("An edge of the log entry is not three texts.")
 
 

@@ -27,7 +27,7 @@ from ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
 from ledger.export import export_log
 from ledger.heads import SignedHead, check_origin
 from ledger.keyring import KeyRing
-from ledger.log_end import LogEnd, Seal, read_end
+from ledger.log_end import LogEnd, Seal, read_end, refuse_other_history
 from ledger.tables import log, metadata
 from ledger.transaction import Reading, Transaction
 from ledger.verify import LogReport
@@ -41,8 +41,11 @@ _PAGE = 500
 class Ledger:
     """One open ledger, for any thread and event loop; several processes may open the same database."""
 
-    def __init__(self, database: Database, seal: Seal, end: LogEnd, clock: Clock | None) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, end: LogEnd, clock: Clock | None, *, deferred: bool
+    ) -> None:
         """Use `Ledger.open`."""
+        self._defer = deferred
         self._database = database
         self._seal = seal
         self._writer = Writer(database, seal, end, clock)
@@ -51,10 +54,13 @@ class Ledger:
         self._closed = False
 
     @classmethod
-    def open(cls, url: str, keys: KeyRing, *, origin: str, clock: Clock | None = None) -> "Ledger":
+    def open(
+        cls, url: str, keys: KeyRing, *, origin: str, clock: Clock | None = None, deferred: bool = False
+    ) -> "Ledger":
         """Open the ledger at a database URL, creating tables that are missing.
 
-        `origin` names this log in its heads. `clock` replaces the database's clock, for tests. Raises
+        `origin` names this log in its heads. `clock` replaces the database's clock, for tests. `deferred`:
+        what is given to `record` is not waited for. Raises
         `LedgerDamaged` if the newest head is not signed by `keys` for this origin, `LedgerUnavailable` if
         the database cannot be used, `LedgerError` if it is not a ledger of this version.
         """
@@ -67,7 +73,7 @@ class Ledger:
                 end = read_end(connection, seal)
         except SQLAlchemyError as error:
             raise unavailable(error) from error
-        return cls(database, seal, end, clock)
+        return cls(database, seal, end, clock, deferred=deferred)
 
     async def append(self, *entries: Entry) -> int:
         """Add entries to the log, together; durable when it returns the last one's number.
@@ -83,6 +89,22 @@ class Ledger:
         what it did is undone and the exception comes out here.
         """
         return await self._wait(work, may_fail=True)
+
+    async def record(self, *entries: Entry, store: Callable[[Transaction], object] | None = None) -> None:
+        """Write down what was read or refused: entries, and what `store` keeps in the same transaction.
+
+        Durable when it returns, unless the ledger was opened with `deferred`. Then it is on its way: at most
+        `DEFER_S` until its group is committed. Never use it for what an effect rests on.
+        """
+        work = _appending(entries) if store is None else _storing(store, entries)
+        may_fail = store is not None
+        if not (self._defer and self._writer.defer(work, may_fail=may_fail)):
+            await self._wait(work, may_fail=may_fail)
+
+    async def settled(self) -> None:
+        """Return when every deferred record of this process is committed; at once if there is none."""
+        if self._writer.deferring:
+            await self._wait(lambda _: None, may_fail=True)
 
     def append_now(self, *entries: Entry) -> int:
         """`append`, blocking the calling thread: for the command line and tests."""
@@ -129,14 +151,13 @@ class Ledger:
     def verify(self, witnessed: Iterable[str] = ()) -> LogReport:
         """Check the whole log and the tables beside it, also against heads (notes) kept by a witness."""
         keys = self._seal.keys.public_keys("head")
-        return self.read(
-            lambda reading: verify_stored(reading, keys, origin=self.origin, witnessed=witnessed)
-        )
+        with self._as_it_is() as reading:
+            return verify_stored(reading, keys, origin=self.origin, witnessed=witnessed)
 
     def export(self) -> Iterator[str]:
         """The lines of an export of the whole log (see `ledger.export`), from one snapshot."""
         keys = self._seal.keys.public_keys("head")
-        with self._snapshot() as reading:
+        with self._as_it_is() as reading:
             yield from export_log(reading, keys, origin=self.origin)
 
     def copy_to(self, path: Path) -> None:
@@ -192,7 +213,7 @@ class Ledger:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                connection = self._database.connect_reading()
+                connection = self._connect_reading()
             self._database.begin_reading(connection)
             try:
                 yield Reading(connection)
@@ -209,6 +230,24 @@ class Ledger:
             if self._closed:
                 self._close_idle()
 
+    @contextmanager
+    def _as_it_is(self) -> Generator[Reading]:
+        """A snapshot that is given also when the log is not what this process saw before: to find out why."""
+        with self._database.connect_reading() as connection, self._database.reading(connection):
+            yield Reading(connection)
+
+    def _connect_reading(self) -> Connection:
+        """A new connection, which may lead to another server than before, or to a copy that fell behind."""
+        known = self._writer.end
+        connection = self._database.connect_reading()
+        try:
+            with self._database.reading(connection):
+                refuse_other_history(connection, known)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def _close_idle(self) -> None:
         while self._idle:
             with suppress(SQLAlchemyError):
@@ -219,6 +258,17 @@ def _appending(entries: tuple[Entry, ...]) -> Callable[[Transaction], int]:
     if not entries:
         raise ValueError("There is nothing to append; give at least one entry.")
     return lambda tx: [tx.append(entry) for entry in entries][-1]
+
+
+def _storing(
+    store: Callable[[Transaction], object], entries: tuple[Entry, ...]
+) -> Callable[[Transaction], None]:
+    def work(tx: Transaction) -> None:
+        store(tx)
+        for entry in entries:
+            tx.append(entry)
+
+    return work
 
 
 def _decoded(seq: int, raw: bytes) -> StoredEntry:

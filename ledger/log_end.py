@@ -12,12 +12,13 @@ from ledger.engine import Database
 from ledger.errors import LedgerDamaged
 from ledger.heads import HeadError, SignedHead, make_head, verify_head
 from ledger.keyring import KeyRing
-from ledger.merkle import Frontier
+from ledger.merkle import Frontier, Node
 from ledger.statements import fixed
-from ledger.tables import heads
+from ledger.tables import heads, tree
 
 _NEWEST = fixed(heads.select().order_by(heads.c.size.desc()).limit(1))
 _INSERT = fixed(heads.insert())
+_INSERT_NODES = fixed(tree.insert())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def read_end(connection: Connection, seal: Seal) -> LogEnd:
         return EMPTY
     (row,) = rows
     try:
-        head = verify_head(row.note, seal.origin, seal.keys.public_keys("head"))
+        keys = seal.keys
+        head = verify_head(row.note, seal.origin, keys.public_keys("head"), keys.retired("head"))
         frontier = Frontier.from_bytes(row.size, row.frontier)
     except (HeadError, ValueError) as error:
         raise LedgerDamaged(
@@ -99,8 +101,12 @@ def refuse_unsigned(last_entry: int, end: LogEnd) -> None:
 
 def seal_leaves(connection: Connection, end: LogEnd, leaves: list[bytes], now_ms: int, seal: Seal) -> LogEnd:
     """Sign and store the head over these new leaves; the new end, valid once the transaction is committed."""
-    frontier = end.frontier.extended(leaves)
+    finished: list[tuple[Node, bytes]] = []
+    frontier = end.frontier.extended(leaves, finished)
     head = make_head(seal.keys, seal.origin, frontier.size, frontier.root(), now_ms)
     row = {"size": head.size, "at_ms": head.at_ms, "root": head.root, "note": head.note}
     _INSERT.run(connection, {**row, "frontier": frontier.to_bytes()})
+    if finished:
+        nodes = [{"position": node.position, "hash": node_hash} for node, node_hash in finished]
+        _INSERT_NODES.run_many(connection, nodes)
     return LogEnd(head, frontier)

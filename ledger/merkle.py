@@ -2,17 +2,36 @@
 
 A root commits to every entry, in order. An inclusion proof shows that one entry is in the tree; a consistency
 proof shows that a newer tree only added to an older one. All functions are pure. Leaves are given as leaf
-hashes; entry number `seq` of the log is leaf index `seq - 1`.
+hashes; entry number `seq` of the log is leaf index `seq - 1`. How proofs are made: `ledger/tree.py`.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 HASH_BYTES = 32
 """Length of every hash here (SHA-256)."""
 
 EMPTY_ROOT = hashlib.sha256().digest()
 """The root of the tree without entries: MTH({}) = SHA-256()."""
+
+
+STORED_LEVEL = 6
+"""Perfect subtrees from this height on (64 leaves) are stored as they are finished; smaller ones are made
+again from leaves, which is cheaper than storing them.
+"""
+
+
+class Node(NamedTuple):
+    """A perfect subtree: `level` 0 is a leaf, and `number` k covers leaves from `k << level` on."""
+
+    level: int
+    number: int
+
+    @property
+    def position(self) -> int:
+        """The node's place among all nodes from left to right: one number for both fields."""
+        return (2 * self.number + 1 << self.level) - 1
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -42,13 +61,17 @@ class Frontier:
         self.size = size
         self._roots = list(roots)
 
-    def append(self, leaf: bytes) -> None:
-        """Add one entry by its leaf hash."""
+    def append(self, leaf: bytes, finished: list[tuple[Node, bytes]] | None = None) -> None:
+        """Add one entry by its leaf hash; put the subtrees that are worth storing into `finished`."""
         node, full = leaf, self.size
+        level = 0
         # Each trailing 1 of the size is a finished subtree that the new one completes into a larger one.
         while full & 1:
             node = node_hash(self._roots.pop(), node)
             full >>= 1
+            level += 1
+            if finished is not None and level >= STORED_LEVEL:
+                finished.append((Node(level, full), node))
         self._roots.append(node)
         self.size += 1
 
@@ -61,11 +84,13 @@ class Frontier:
             node = node_hash(left, node)
         return node
 
-    def extended(self, leaves: Iterable[bytes]) -> "Frontier":
-        """A copy with more leaf hashes appended; this one stays as it is."""
+    def extended(
+        self, leaves: Iterable[bytes], finished: list[tuple[Node, bytes]] | None = None
+    ) -> "Frontier":
+        """A copy with more leaf hashes appended, see `append`; this one stays as it is."""
         copy = Frontier(self.size, self._roots)
         for leaf in leaves:
-            copy.append(leaf)
+            copy.append(leaf, finished)
         return copy
 
     def to_bytes(self) -> bytes:
@@ -81,18 +106,6 @@ class Frontier:
 def root_of(leaves: Iterable[bytes]) -> bytes:
     """The root hash over these leaf hashes."""
     return Frontier().extended(leaves).root()
-
-
-def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PATH(index, leaves): the sibling hashes from the leaf up to the root (section 2.1.1)."""
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"There is no leaf {index} in a tree of {len(leaves)} entries.")
-    if len(leaves) == 1:
-        return []
-    split = _split(len(leaves))
-    if index < split:
-        return [*inclusion_proof(index, leaves[:split]), root_of(leaves[split:])]
-    return [*inclusion_proof(index - split, leaves[split:]), root_of(leaves[:split])]
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
@@ -111,15 +124,6 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
             result = node_hash(result, sibling)
         node, last = node >> 1, last >> 1
     return last == 0 and result == root
-
-
-def consistency_proof(old_size: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PROOF(old_size, leaves): what shows that the first `old_size` leaves are unchanged (section 2.1.2)."""
-    if not 0 <= old_size <= len(leaves):
-        raise ValueError(f"A tree of {len(leaves)} entries has no older state of {old_size} entries.")
-    if old_size in (0, len(leaves)):
-        return []
-    return _subproof(old_size, leaves, whole=True)
 
 
 def verify_consistency(
@@ -151,17 +155,3 @@ def verify_consistency(
             new = node_hash(new, sibling)
         node, last = node >> 1, last >> 1
     return last == 0 and old == old_root and new == new_root
-
-
-def _subproof(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
-    if old_size == len(leaves):
-        return [] if whole else [root_of(leaves)]
-    split = _split(len(leaves))
-    if old_size <= split:
-        return [*_subproof(old_size, leaves[:split], whole=whole), root_of(leaves[split:])]
-    return [*_subproof(old_size - split, leaves[split:], whole=False), root_of(leaves[:split])]
-
-
-def _split(size: int) -> int:
-    """The largest power of two that is smaller than `size`."""
-    return 1 << (size - 1).bit_length() - 1

@@ -1,8 +1,8 @@
 """The tables of the book itself, and the `metadata` on which every floor declares its own.
 
-`log` is the truth; `heads` commits to it; `rests_on` is an index of the edges that entries declare, to answer
-"what rests on this?". All three only grow. Columns of `log` beside `entry` repeat what its bytes say, to be
-searchable; `verify` holds them to the bytes.
+`log` is the truth; `heads` commits to it; `tree` keeps hashes of it that make proofs fast; `rests_on` is an
+index of the edges that entries declare, to answer "what rests on this?". All of them only grow. Columns of
+`log` beside `entry` repeat what its bytes say, to be searchable; `verify` holds them to the bytes.
 """
 
 from sqlalchemy import (
@@ -43,6 +43,8 @@ log = Table(
     CheckConstraint("length(tenant) > 0", name="log_has_a_tenant"),
     CheckConstraint("length(leaf) = 32", name="log_leaf_is_sha256"),
     CheckConstraint("length(entry) > 0", name="log_entry_is_not_empty"),
+    CheckConstraint("principal IS NULL OR length(principal) > 0", name="log_names_a_principal_or_none"),
+    CheckConstraint("run IS NULL OR length(run) > 0", name="log_names_a_run_or_none"),
 )
 """Entries in order, without gaps. `leaf` is the RFC 6962 leaf hash of `entry`: proofs need only it, and a
 changed entry can be told from its neighbours in one signed group."""
@@ -59,9 +61,22 @@ heads = Table(
     Column("frontier", LargeBinary, nullable=False),
     CheckConstraint("length(root) = 32", name="heads_root_is_sha256"),
     CheckConstraint("length(note) > 0", name="heads_are_signed"),
-    CheckConstraint("length(frontier) % 32 = 0", name="heads_frontier_is_hashes"),
+    CheckConstraint("length(frontier) > 0 AND length(frontier) % 32 = 0", name="heads_frontier_is_hashes"),
+    CheckConstraint("size >= 1 AND at_ms >= 0", name="heads_cover_something_at_a_time"),
 )
 """One signed head for every committed group. `frontier`: the compact range; appending needs no old entry."""
+
+tree = Table(
+    "tree",
+    metadata,
+    Column("position", _NUMBER, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    CheckConstraint("position >= 63", name="tree_keeps_larger_subtrees"),
+    CheckConstraint("length(hash) = 32", name="tree_hash_is_sha256"),
+)
+"""The hashes of perfect subtrees of 64 leaves and more, each written once, with its last leaf: 1 row for 32
+entries. `position` is that of `ledger.merkle.Node`. Proofs read these and at most two runs of 64 leaves.
+"""
 
 rests_on = Table(
     "rests_on",
@@ -80,5 +95,5 @@ rests_on = Table(
 
 Index("rests_on_by_foundation", rests_on.c.foundation)
 
-for _table in (log, heads, rests_on):
+for _table in (log, heads, tree, rests_on):
     append_only(_table)

@@ -8,6 +8,7 @@ many share it. A job is answered after the commit, or nothing of it was done.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -37,19 +38,29 @@ from ledger.transaction import Transaction
 MAX_GROUP = 256
 """The most jobs in one transaction, so that a flood does not hold the write lock for long."""
 
-Answer: TypeAlias = "asyncio.Future[Any] | Future[Any]"
-"""Where a job's caller waits: in an event loop, or in a thread."""
+DEFER_S = 0.005
+"""The longest that a record waits for company when nobody waits for it, in seconds."""
+
+MAX_DEFERRED = 1_000
+"""The most records on their way to the disk that nobody waits for."""
+
+Answer: TypeAlias = "asyncio.Future[Any] | Future[Any] | None"
+"""Where a job's caller waits: in an event loop, in a thread, or not at all."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Work for the writer. `may_fail`: what it raises is its own affair and undoes only what it did."""
+    """Work for the writer. `may_fail`: what it raises is its own affair and undoes only what it did.
+
+    A job without an answer is due at `due`, by the monotonic clock: until then it may wait for others.
+    """
 
     work: Callable[[Transaction], object]
     answer: Answer
     may_fail: bool
+    due: float = 0.0
     value: object = None
     error: BaseException | None = None
 
@@ -68,6 +79,9 @@ class Writer:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
+        self._deferred = 0
+        self._settled = 0
+        self._lost = False
         # A daemon, so that a program that forgets to close can end; what was answered is on disk already.
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
@@ -77,7 +91,29 @@ class Writer:
         with self._closing:
             if self._closed:
                 raise LedgerUnavailable("The ledger is closed; open it again.")
+            self._deferred += job.answer is None
             self._jobs.put(job)
+
+    def defer(self, work: Callable[[Transaction], object], *, may_fail: bool) -> bool:
+        """Queue a job that nobody waits for; False if somebody has to.
+
+        That is so when many are on their way already, or when the last ones could not be written: then
+        nothing more may leave before its record.
+        """
+        if self._lost or self._deferred - self._settled >= MAX_DEFERRED:
+            return False
+        self.submit(Job(work, None, may_fail, time.monotonic() + DEFER_S))
+        return True
+
+    @property
+    def deferring(self) -> bool:
+        """Whether jobs that nobody waits for are still on their way."""
+        return self._deferred != self._settled
+
+    @property
+    def end(self) -> LogEnd:
+        """The end of the log as this process last saw it committed."""
+        return self._end
 
     def refuse_own_thread(self) -> None:
         """Raise where a work function would wait for the very thread that it is running on."""
@@ -99,21 +135,37 @@ class Writer:
             group, open_for_jobs = self._next_group()
             if group:
                 self._settle(group)
+                self._account(group)
                 _answer(group)
         self._disconnect()
 
     def _next_group(self) -> tuple[list[Job], bool]:
         """Wait for a job and take all others that are there; False once the ledger is closed."""
         group: list[Job] = []
+        awaited = False
         try:
             while len(group) < MAX_GROUP:
-                job = self._jobs.get(block=not group)
+                job = self._jobs.get(block=not group) if awaited or not group else self._company(group[0])
                 if job is None:
                     return group, False
                 group.append(job)
+                awaited = awaited or job.answer is not None
         except Empty:
             pass
         return group, True
+
+    def _company(self, first: Job) -> Job | None:
+        """The next job, while nobody waits for those that are there and the first of them is not due."""
+        patience = first.due - time.monotonic()
+        return self._jobs.get(timeout=patience) if patience > 0 else self._jobs.get_nowait()
+
+    def _account(self, group: list[Job]) -> None:
+        """Count the jobs that nobody waits for; a failure of theirs is known only here."""
+        failed = [job.error for job in group if job.answer is None and job.error is not None]
+        self._settled += sum(job.answer is None for job in group)
+        if failed:
+            _logger.error("%d records that nobody waited for were lost: %s", len(failed), failed[0])
+        self._lost = bool(failed) or (self._lost and group[0].error is not None)
 
     def _settle(self, group: list[Job]) -> None:
         """Commit the group, or fail all of it with nothing written and nothing remembered."""
@@ -202,7 +254,7 @@ def _answer(group: list[Job]) -> None:
     for job in group:
         if isinstance(job.answer, asyncio.Future):
             by_loop.setdefault(job.answer.get_loop(), []).append(job)
-        else:
+        elif job.answer is not None:
             _resolve([job])
     for loop, jobs in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more, and the record stands
@@ -211,7 +263,7 @@ def _answer(group: list[Job]) -> None:
 
 def _resolve(jobs: list[Job]) -> None:
     for job in jobs:
-        if job.answer.done():  # the caller was cancelled; its job was not
+        if job.answer is None or job.answer.done():  # the caller was cancelled; its job was not
             continue
         if job.error is None:
             job.answer.set_result(job.value)

@@ -245,6 +245,7 @@ def _create(
         created_ms=tx.now_ms,
         created_seq=tx.append(asked),
         expires_ms=call.expires,
+        token_digest=token_digest(derive_token(secret, request_id)),
     )
     row = {
         "id": request.id,
@@ -256,7 +257,7 @@ def _create(
         "target": call.target,
         "core_key": core_key,
         "digest": request.digest,
-        "token_digest": token_digest(derive_token(secret, request.id)),
+        "token_digest": request.token_digest,
         "call": call.as_bytes().decode(),
         "summary": canonical(summary).decode(),
         "state": request.state,

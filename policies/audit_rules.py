@@ -27,6 +27,20 @@ from policies.verdicts import SignedVerdict, Verdict
 
 BUNDLE_PREFIX: Final = "bnd_"
 
+_TAKEN: Final = frozenset(
+    {
+        "person.enrolled",
+        "person.revoked",
+        "server_key.vouched",
+        "bundle.served",
+        "approval.requested",
+        "approval.judged",
+        "approval.revoked",
+        "execution.begun",
+        "execution.settled",
+    }
+)
+
 
 def check_complete(entries: Iterable[StoredEntry]) -> Iterator[str]:
     """Every fault, as a sentence that names its entry, in the order of the log."""
@@ -65,14 +79,17 @@ class Replay:
     shown: set[tuple[str | None, str]] = field(default_factory=set[tuple[str | None, str]])
     requests: dict[str, _Request] = field(default_factory=dict[str, _Request])
     begun: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    settled: set[str] = field(default_factory=set[str])
+    outcomes: dict[str, str] = field(default_factory=dict[str, str])
     server_keys: dict[str, Voucher] = field(default_factory=dict[str, Voucher])
     root_key: str | None = None
     now_ms: int = 0
 
-    def take(self, entry: StoredEntry) -> Iterator[str]:
-        """Go on by one entry."""
+    def take(self, entry: StoredEntry) -> Iterable[str]:
+        """Go on by one entry; go through what is wrong with it before the next one."""
         self.now_ms = entry.at_ms
+        return self._taken(entry) if entry.kind in _TAKEN else ()
+
+    def _taken(self, entry: StoredEntry) -> Iterator[str]:
         taking: dict[str, Callable[[StoredEntry], Iterator[str]]] = {
             "person.enrolled": self._on_enrolled,
             "person.revoked": self._on_revoked,
@@ -84,13 +101,12 @@ class Replay:
             "execution.begun": self._on_begun,
             "execution.settled": self._on_settled,
         }
-        if entry.kind in taking:
-            yield from taking[entry.kind](entry)
+        return taking[entry.kind](entry)
 
     def unfinished(self) -> Iterator[str]:
         """The executions whose lease was over before the log's end, and that have no outcome all the same."""
         for execution, (seq, lease_until_ms) in self.begun.items():
-            if execution not in self.settled and lease_until_ms < self.now_ms:
+            if execution not in self.outcomes and lease_until_ms < self.now_ms:
                 yield f"Entry {seq} begins {execution}, whose lease is over, and no entry gives its outcome."
 
     def _on_enrolled(self, entry: StoredEntry) -> Iterator[str]:
@@ -205,7 +221,7 @@ class Replay:
             yield f"Entry {entry.seq} settles {execution}, which was never begun."
         if "statement" in entry.body and not self._is_found_out(entry.body):
             yield f"Entry {entry.seq} settles {execution} by a person's word that no key of theirs signed."
-        self.settled.add(execution)
+        self.outcomes[execution] = str(entry.body.get("state"))
 
     def _is_found_out(self, body: JsonObject) -> bool:
         """Whether an enrolled person signed that this execution had this outcome."""

@@ -39,7 +39,8 @@ class ApprovalRequest:
     """A request as it stands. Times are milliseconds since the epoch.
 
     `digest` is what reviewers sign; `owner` is who answered for the agent when it asked; `summary` is for
-    people; `created_seq` is its entry in the log; `execution` is what it was spent on.
+    people; `created_seq` is its entry in the log; `execution` is what it was spent on; `token_digest` is how
+    its token is known.
     """
 
     id: str
@@ -55,6 +56,7 @@ class ApprovalRequest:
     created_ms: int
     created_seq: int
     expires_ms: int
+    token_digest: str
 
 
 def find_request(reading: Reading, request_id: str) -> ApprovalRequest | None:
@@ -118,4 +120,5 @@ def _request_of_row(row: AnyRow) -> ApprovalRequest:
         created_ms=row.created_ms,
         created_seq=row.created_seq,
         expires_ms=row.expires_ms,
+        token_digest=row.token_digest,
     )

@@ -32,6 +32,10 @@ people = Table(
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     CheckConstraint("length(id) BETWEEN 1 AND 63 AND length(tenant) BETWEEN 1 AND 63", name="people_ids"),
+    CheckConstraint("roles LIKE '[%]' AND aliases LIKE '[%]'", name="people_have_lists"),
+    CheckConstraint(
+        "enrolled_ms >= 0 AND (revoked_ms IS NULL OR revoked_ms >= enrolled_ms)", name="people_times"
+    ),
 )
 
 person_keys = Table(
@@ -45,6 +49,9 @@ person_keys = Table(
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     CheckConstraint("length(kid) = 16 AND length(public_key) = 43", name="person_keys_are_ed25519"),
+    CheckConstraint(
+        "enrolled_ms >= 0 AND (revoked_ms IS NULL OR revoked_ms >= enrolled_ms)", name="person_keys_times"
+    ),
 )
 
 trust_root = Table(
@@ -54,6 +61,7 @@ trust_root = Table(
     Column("kid", String, nullable=False),
     Column("seq", BigInteger, ForeignKey("log.seq"), nullable=False),
     CheckConstraint("id = 1", name="trust_root_is_one"),
+    CheckConstraint("length(kid) = 16", name="trust_root_is_a_key"),
 )
 """The first admin's key, to which every enrolment leads back, and the log entry that says so. Never
 changed.
@@ -82,6 +90,9 @@ agents = Table(
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     CheckConstraint("length(id) BETWEEN 1 AND 63 AND length(tenant) BETWEEN 1 AND 63", name="agents_ids"),
+    CheckConstraint(
+        "enrolled_ms >= 0 AND (revoked_ms IS NULL OR revoked_ms >= enrolled_ms)", name="agents_times"
+    ),
 )
 
 agent_keys = Table(
@@ -92,6 +103,9 @@ agent_keys = Table(
     Column("issued_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     CheckConstraint("length(digest) = 64", name="agent_keys_are_digests"),
+    CheckConstraint(
+        "issued_ms >= 0 AND (revoked_ms IS NULL OR revoked_ms >= issued_ms)", name="agent_keys_times"
+    ),
 )
 
 Index("agent_keys_by_agent", agent_keys.c.agent)
@@ -135,7 +149,14 @@ approval_requests = Table(
         "(execution IS NOT NULL) = (state IN ('executing', 'succeeded', 'failed', 'in_doubt'))",
         name="approval_spent_by_an_execution",
     ),
-    CheckConstraint("expires_ms > created_ms AND created_seq >= 1", name="approval_times"),
+    CheckConstraint(
+        "expires_ms > created_ms AND created_ms >= 0 AND created_seq >= 1", name="approval_times"
+    ),
+    CheckConstraint(
+        "digest LIKE 'sha256:%' AND length(digest) = 71 AND length(token_digest) = 64",
+        name="approval_digests",
+    ),
+    CheckConstraint("execution IS NULL OR length(execution) > 0", name="approval_names_an_execution"),
 )
 
 _OPEN = text("state IN ('pending', 'approved')")
@@ -171,6 +192,13 @@ verdicts = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("signature", String, nullable=False),
     CheckConstraint("verdict IN ('approve', 'deny')", name="verdict_is_one_of_two"),
+    CheckConstraint(
+        "length(kid) = 16 AND length(signature) = 86 AND length(reviewer) > 0 AND at_ms >= 0",
+        name="verdict_is_signed_by_somebody",
+    ),
+    CheckConstraint(
+        "request_digest LIKE 'sha256:%' AND length(request_digest) = 71", name="verdict_is_about_a_digest"
+    ),
 )
 
 gate_state = Table(
@@ -187,6 +215,7 @@ gate_state = Table(
     Column("frozen", Text, nullable=False),  # canonical JSON object: what stands still → why
     CheckConstraint("id = 1", name="gate_state_is_one"),
     CheckConstraint("generation >= 1", name="gate_state_generation"),
+    CheckConstraint("releases LIKE '{%}' AND frozen LIKE '{%}'", name="gate_state_objects"),
 )
 
 gate_contents = Table(
@@ -207,6 +236,9 @@ gate_agreements = Table(
     Column("base", String, primary_key=True),
     Column("digest", String, primary_key=True),
     Column("agreed_by", String, nullable=False),  # whoever proposed it
+    CheckConstraint(
+        "part = 'tools' AND digest LIKE 'sha256:%' AND base <> digest", name="gate_agreement_is_a_change"
+    ),
 )
 """Two people agreed that a catalogue with tools `digest` may replace the one with tools `base`. Taken away
 when others come into force.

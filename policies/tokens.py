@@ -12,6 +12,7 @@ for it.
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from typing import Final
 
 from ledger.ids import base32, is_id
@@ -28,6 +29,18 @@ def derive_token(secret: bytes, request_id: str) -> str:
         raise ValueError("the secret for approval tokens needs 32 bytes")
     mac = hmac.digest(secret, _DOMAIN + request_id.encode(), "sha256")
     return f"{PREFIX}_{base32(int.from_bytes(mac))}"
+
+
+def token_under(secrets: Iterable[bytes], request_id: str, digest: str) -> str:
+    """The token of a request, by that one of the secrets in force from which its `digest` follows.
+
+    `LookupError` if none of them is: the secret was retired, which waits until no request needs it.
+    """
+    for secret in secrets:
+        token = derive_token(secret, request_id)
+        if token_digest(token) == digest:
+            return token
+    raise LookupError(f"the secret behind the token of {request_id} is retired")
 
 
 def parse_token(text: object) -> str | None:

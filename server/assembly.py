@@ -17,6 +17,7 @@ from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
 from server.settings import Settings
 from server.taking_files import policies_to_start_with, put_in_force
+from server.witnesses import witnessed
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.executions import expire_leases
@@ -42,8 +43,11 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
     workflows = load_workflows(folder.workflows_dir, catalogue.offered_effects())
     with ExitStack() as opened:
         ring = KeyRing.load(folder.keys_dir)
-        ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
+        ledger = opened.enter_context(
+            open_ledger(folder, ring, settings.ledger_url, deferred=settings.records == "deferred")
+        )
         ledger.make_room()
+        witness = opened.enter_context(witnessed(folder, settings, ring, ledger))
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
         policies = policies_to_start_with(folder, ledger)
         workflows_digest = put_in_force(ledger, policies, catalogue, workflows)
@@ -65,6 +69,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
                 workflows_digest=workflows_digest,
                 scopes=Scopes(offered, catalogue, workflows),
                 instance=new_id("ins", system_now_ms()),
+                witness=witness,
             )
 
 

@@ -12,6 +12,7 @@
     secrets.env       NAME=value lines for the upstreams' ${NAME}
     bailiwick.toml    settings (optional)
     owner.json        which process owns the folder, and where it listens
+    newest-head.json  the newest signed head that a server saw: no older ledger is put in its place unnoticed
 
 Who owns the folder just now is told by `server.ownership`.
 """
@@ -110,6 +111,11 @@ class DataFolder:
     def owner_file(self) -> Path:
         """Which process owns the folder."""
         return self.root / "owner.json"
+
+    @property
+    def newest_head_file(self) -> Path:
+        """The newest head of the log that a server of this folder saw."""
+        return self.root / "newest-head.json"
 
     @property
     def lock_file(self) -> Path:

@@ -11,6 +11,8 @@ EVERY_TABLE = tables.metadata
 """The tables of all floors: what the ledger is opened with."""
 
 
-def open_ledger(folder: DataFolder, ring: KeyRing, url: str | None = None) -> Ledger:
+def open_ledger(
+    folder: DataFolder, ring: KeyRing, url: str | None = None, *, deferred: bool = False
+) -> Ledger:
     """The folder's ledger, or the one at `url` where the settings name another database."""
-    return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin)
+    return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, deferred=deferred)

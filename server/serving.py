@@ -62,7 +62,7 @@ async def serve(folder: DataFolder, settings: Settings, told: Callable[[str], No
 async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tuple[str, House]]:
     """A server for the length of the block: the URL of its MCP endpoint, and the house behind it."""
     with ExitStack() as opened:
-        sockets, url, loopback_url = opened.enter_context(_listening(settings.host, settings.port))
+        sockets, url, loopback_url = opened.enter_context(listening(settings.host, settings.port))
         opened.enter_context(own(folder, loopback_url, instance=new_id("own", system_now_ms())))
         async with running_house(folder, settings) as house:
             app = create_app(house, [operations_route(desk_of(house, folder, settings))])
@@ -111,7 +111,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Generator[tuple[list[socket.socket], str, str]]:
+def listening(host: str, port: int) -> Generator[tuple[list[socket.socket], str, str]]:
     """Sockets that listen, the URL for clients, and the one on this machine itself for operations."""
     with ExitStack() as opened:
         public = opened.enter_context(_bound(host, port))

@@ -46,6 +46,20 @@ class Settings(BaseSettings):
         default=None,
         description="Another database for the ledger, as an SQLAlchemy URL; else SQLite in the folder.",
     )
+    records: Literal["durable", "deferred"] = Field(
+        default="durable",
+        description="Whether a record of a tool's read or a refusal is on disk before the answer leaves.",
+    )
+    witness: str | None = Field(
+        default=None, description="Who keeps the log's newest head elsewhere: a file, or a witness's URL."
+    )
+    witness_key: str | None = Field(
+        default=None, description="The public key of the witness at that URL, as `witness init` prints it."
+    )
+    witness_mode: Literal["sync", "async"] = Field(
+        default="sync",
+        description="Whether a write waits until its head is witnessed, or the witness is told every second.",
+    )
 
 
 def load_settings(folder: DataFolder | None = None, **flags: Any) -> Settings:

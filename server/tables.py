@@ -5,7 +5,7 @@ A ledger creates what is declared at that moment, so whoever opens one imports t
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Table, Text
 
 import context_store.tables as _context_store
 import policies.tables as _policies
@@ -20,6 +20,9 @@ operation_nonces = Table(
     Column("nonce", Text, primary_key=True),
     Column("person", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint(
+        "length(nonce) >= 16 AND length(person) > 0 AND at_ms >= 0", name="operation_nonces_are_used"
+    ),
     Index("operation_nonces_by_time", "at_ms"),
 )
 """The nonces of people's operations, kept for as long as their signatures could be sent again."""

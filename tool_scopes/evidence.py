@@ -77,6 +77,7 @@ async def cite(house: House, caller: Caller, run_id: str | None, source: str) ->
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "cite", standing)
     denial = _denied(house, standing)
+    await house.ledger.settled()  # what was just answered can be cited
     found = None if denial else await to_thread.run_sync(_resolved, house, standing, source)
     if found is None:
         absent = Denial("unknown_tool", reason=f"{source[:200]} names nothing that this run may read")

@@ -43,6 +43,18 @@ class CallableUpstream(Protocol):
         ...
 
 
+class HeadWitness(Protocol):
+    """What this floor asks of a witness. Both raise a LedgerError when the write must not go on."""
+
+    async def may_begin(self) -> None:
+        """Before a write is redeemed."""
+        ...
+
+    async def follow(self) -> None:
+        """Behind the commit that redeemed it, before its frame leaves."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """The ledger, the store, the gate's policies, the catalogue with its live upstreams, and the workflows by
@@ -62,6 +74,8 @@ class House:
     workflows_digest: str
     """Names the workflows' files, as the gate's state does."""
     pass_lifetime_ms: int = 3_600_000
+    witness: HeadWitness | None = None
+    """Who must know of a write's head before its effect; None where the settings name no witness."""
 
     def outdated(self, gate: GateState) -> Denial | None:
         """Why this server must not judge: its files are not those in force. None when they are."""

@@ -14,7 +14,7 @@ from ledger.transaction import Reading, Transaction
 from policies.approvals import ApprovalRequest, request_approval
 from policies.call import PresentedCall, Quorum
 from policies.codes import Denial
-from policies.tokens import derive_token
+from policies.tokens import token_under
 from tool_scopes.arguments import target_of
 from tool_scopes.envelope_records import envelope_digests
 from tool_scopes.facts import NO_FACTS, Facts
@@ -126,7 +126,15 @@ def approval_detail(house: House, request: ApprovalRequest) -> JsonObject:
     """
     return {
         "request": request.id,
-        "approval_token": derive_token(house.ring.secret("approval-token"), request.id),
+        "approval_token": _token(house, request),
         "state": request.state,
         "expires": rfc3339(request.expires_ms),
     }
+
+
+def _token(house: House, request: ApprovalRequest) -> str | None:
+    """The token, under whichever secret it was made; None for an old request whose secret is retired."""
+    try:
+        return token_under(house.ring.secrets("approval-token"), request.id, request.token_digest)
+    except LookupError:
+        return None

@@ -56,5 +56,6 @@ async def verify_quotes(
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "verify_quotes", standing)
     finder = QuoteFinder(house, standing)
+    await house.ledger.settled()  # what was just answered can be quoted
     found = await to_thread.run_sync(lambda: [finder.find(source, quote) for source, quote in quotes])
     return Answer("done", {"found": list[JsonValue](found)})

@@ -1,15 +1,15 @@
 """Reads, lookups and simulations: forward, keep what was said as an observation, and answer once that is on
-disk.
+disk (or on its way there, where the setting `records` says so).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from ledger.canonical import JsonObject, digest, text_digest
 from ledger.clock import system_now_ms
 from ledger.entries import Entry, RestsOn
-from ledger.transaction import Transaction
 from policies.codes import Denial
 from tool_scopes.executions import new_execution_id
 from tool_scopes.house import Answer, House
@@ -24,7 +24,7 @@ from tool_scopes.views import ViewTool
 async def answer_read(
     house: House, standing: Standing, tool: ViewTool, arguments: JsonObject, sent: JsonObject
 ) -> Answer | Refused:
-    """Forward a call that changes nothing. Its answer leaves only after its record is committed.
+    """Forward a call that changes nothing. Its answer leaves only after its record is made.
 
     `sent` is what the upstream gets; in `arguments`, which are written down, its secrets are sealed.
     """
@@ -61,10 +61,6 @@ async def answer_read(
         rests_on=(RestsOn(run.id, "was_shown", observation.source),),
     )
 
-    def record(tx: Transaction) -> None:
-        store_observation(tx, run, observation)
-        tx.append(entry)
-
-    await house.ledger.transact(record)
+    await house.ledger.record(entry, store=partial(store_observation, run=run, observation=observation))
     said: JsonObject = {"execution": execution, "observation": observation.source, "result": result.as_json()}
     return Answer("done", said, is_error=result.is_error)

@@ -1,4 +1,5 @@
-"""A refusal is a value that stands in the ledger before it leaves.
+"""A refusal is a value that stands in the ledger before it leaves, or is on its way there where the setting
+`records` says so.
 
 Operations of this floor answer `Answer` or `Refused`, never a bare `Denial`: the type says that the record
 was made. The agent reads the code's fixed message; the reason in full goes to the ledger and nowhere else.
@@ -18,7 +19,7 @@ _LONGEST_ACT = 128  # code points of a tool's name, as a caller may have made it
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A denial whose record is committed."""
+    """A denial whose record is made."""
 
     denial: Denial
 
@@ -46,5 +47,5 @@ async def refuse(
     arguments_digest: str | None = None,
 ) -> Refused:
     """Record a denial of `act` (a tool's or an operation's name) and give it back as refused."""
-    await house.ledger.append(refusal_entry(caller, run, act, denial, arguments_digest))
+    await house.ledger.record(refusal_entry(caller, run, act, denial, arguments_digest))
     return Refused(denial)

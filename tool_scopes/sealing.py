@@ -12,6 +12,8 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -42,6 +44,7 @@ _OF_ARGUMENT = fixed(
         sealed_arguments.c.argument == param("named"),
     )
 )
+_KEPT = fixed(sealed_arguments.select().where(sealed_arguments.c.salt.is_not(None)))
 _KEEP = fixed(sealed_arguments.insert())
 _ERASE = fixed(
     sealed_arguments.update()
@@ -97,6 +100,11 @@ def erase(tx: Transaction, commitments: list[str], *, tenant: str, run: str, req
     return len(gone)
 
 
+def locked_without(reading: Reading, keys: Sequence[bytes]) -> int:
+    """How many sealed arguments, not erased, none of these secrets of the ring opens."""
+    return sum(_plain(keys, row) is None for row in reading.all(_KEPT))
+
+
 def redacted(text: str, tool: ViewTool, arguments: JsonObject) -> str:
     """A text of an upstream, before it is written down, without the secrets that it was sent."""
     for name in tool.view.secrets & arguments.keys():
@@ -119,7 +127,9 @@ def _committed(
         return Denial("rate_limited", reason=f"run {run.id} brought {len(rows)} values of the secret {name}")
     salt, nonce = secrets.token_bytes(32), secrets.token_bytes(_NONCE_BYTES)
     commitment = _commitment(salt, tool.name, name, value)
-    sealed = AESGCM(_key(ring, salt)).encrypt(nonce, canonical(value), commitment.encode())
+    sealed = AESGCM(_under(ring.secret("sealing"), salt)).encrypt(
+        nonce, canonical(value), commitment.encode()
+    )
     row = {
         "commitment": commitment,
         "tenant": run.tenant,
@@ -135,15 +145,20 @@ def _committed(
 
 
 def _open(ring: KeyRing, row: AnyRow) -> JsonValue:
-    sealed = bytes(row.sealed)
-    try:
-        plain = AESGCM(_key(ring, bytes(row.salt))).decrypt(
-            sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.commitment.encode()
-        )
-    except InvalidTag:
+    plain = _plain(ring.secrets("sealing"), row)
+    if plain is None:
         return str(row.commitment)  # sealed under another ring: then it is a text like any other
     value: JsonValue = json.loads(plain)
     return value
+
+
+def _plain(keys: Sequence[bytes], row: AnyRow) -> bytes | None:
+    sealed, salt = bytes(row.sealed), bytes(row.salt)
+    for key in keys:
+        with suppress(InvalidTag):
+            opener = AESGCM(_under(key, salt))
+            return opener.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.commitment.encode())
+    return None
 
 
 def _rows(reading: Reading, run: Run, tool: ViewTool, name: str) -> list[AnyRow]:
@@ -155,5 +170,5 @@ def _commitment(salt: bytes, tool: str, name: str, value: JsonValue) -> str:
     return SEALED_PREFIX + hashlib.sha256(whole).hexdigest()
 
 
-def _key(ring: KeyRing, salt: bytes) -> bytes:
-    return hmac.digest(ring.secret("sealing"), _KEY_DOMAIN + salt, "sha256")
+def _under(key: bytes, salt: bytes) -> bytes:
+    return hmac.digest(key, _KEY_DOMAIN + salt, "sha256")

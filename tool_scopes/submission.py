@@ -79,6 +79,7 @@ async def submit_step(
             house, caller, run.id, "submit_step", Denial("policy_denied", reason=decision.reason)
         )
     finder = QuoteFinder(house, standing)
+    await house.ledger.settled()  # what was just answered can be quoted
     checked = await to_thread.run_sync(_check, house, standing, given, successor, finder.find)
     if isinstance(checked, Denial) and checked.code == "step_closed":
         return await refuse(house, caller, run.id, "submit_step", checked)

@@ -55,7 +55,9 @@ runs = Table(
     # NULL keys are distinct in SQL: runs without a key never collide.
     UniqueConstraint("tenant", "principal", "workflow", "idempotency_key", name="one_run_for_a_key"),
     CheckConstraint("status IN ('open', 'waiting', 'done', 'failed', 'cancelled')", name="run_status"),
-    CheckConstraint("epoch >= 1 AND retries >= 0", name="run_counts"),
+    CheckConstraint("epoch >= 1 AND retries >= 0 AND release >= 0", name="run_counts"),
+    CheckConstraint("opened_ms >= 0 AND changed_ms >= opened_ms", name="run_times"),
+    CheckConstraint("idempotency_key IS NULL OR length(idempotency_key) > 0", name="run_key_or_none"),
 )
 
 step_passes = Table(
@@ -67,6 +69,8 @@ step_passes = Table(
     Column("step", String, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
+    CheckConstraint("length(digest) = 64", name="step_passes_are_digests"),
+    CheckConstraint("epoch >= 1 AND expires_ms > 0", name="step_passes_end"),
 )
 
 observations = Table(
@@ -80,6 +84,9 @@ observations = Table(
     Column("text", Text, nullable=False),
     Column("digest", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint("id LIKE 'obs-%'", name="observations_have_their_own_ids"),
+    CheckConstraint("epoch >= 1 AND at_ms >= 0", name="observations_are_of_an_epoch"),
+    CheckConstraint("digest LIKE 'sha256:%' AND length(digest) = 71", name="observations_name_a_digest"),
     Index("observations_of_run", "run"),
 )
 
@@ -91,6 +98,7 @@ rereadings = Table(
     Column("epoch", Integer, primary_key=True),
     Column("version", String, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint("epoch >= 1 AND version LIKE '_%@_%'", name="rereadings_are_of_a_version"),
 )
 
 envelopes = Table(
@@ -102,6 +110,8 @@ envelopes = Table(
     Column("envelope", Text, nullable=False),
     Column("digest", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    CheckConstraint("epoch >= 1 AND at_ms >= 0", name="envelopes_are_of_an_epoch"),
+    CheckConstraint("digest LIKE 'sha256:%' AND length(digest) = 71", name="envelopes_name_a_digest"),
 )
 
 reviews = Table(
@@ -119,6 +129,7 @@ reviews = Table(
         "resolution IS NULL OR resolution IN ('continue', 'send_back', 'stop')", name="review_resolution"
     ),
     CheckConstraint("(resolution IS NULL) = (resolved_by IS NULL)", name="review_resolved_by_somebody"),
+    CheckConstraint("epoch >= 1 AND at_ms >= 0", name="review_is_of_an_epoch"),
 )
 
 sealed_arguments = Table(
@@ -162,6 +173,11 @@ executions = Table(
     Column("settled_ms", BigInteger),
     CheckConstraint("state IN ('executing', 'succeeded', 'failed', 'in_doubt')", name="execution_state"),
     CheckConstraint("(state = 'executing') = (settled_ms IS NULL)", name="execution_settled_at"),
+    CheckConstraint(
+        "begun_ms >= 0 AND lease_until_ms > begun_ms AND (settled_ms IS NULL OR settled_ms >= begun_ms)",
+        name="execution_times",
+    ),
+    CheckConstraint("epoch >= 1 AND length(request) > 0", name="execution_spends_a_request"),
     # At most one execution under way or in doubt for one target (design: The gate).
     Index(
         "one_execution_for_a_target",

@@ -12,7 +12,7 @@ from functools import partial
 import anyio
 
 from ledger.canonical import JsonObject, digest
-from ledger.errors import LedgerUnavailable
+from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.transaction import Transaction
 from policies.approvals import find_by_token, redeem
 from policies.call import PresentedCall
@@ -29,7 +29,7 @@ from tool_scopes.executions import (
     unfinished_on,
 )
 from tool_scopes.facts import Facts, read_facts
-from tool_scopes.house import Answer, House
+from tool_scopes.house import Answer, HeadWitness, House
 from tool_scopes.presenting import approval_required, ask_for_approval, present
 from tool_scopes.refusals import Refused, refusal_entry
 from tool_scopes.rereading import changed_versions
@@ -68,9 +68,27 @@ async def carry_out_write(
     facts = await read_facts(house, tool, sent, standing.run.state)
     # Shielded from the client's disconnect: a redeemed approval is never left without its effect and outcome.
     with anyio.CancelScope(shield=True):
+        if house.witness is not None:
+            await house.witness.may_begin()
         begun = await house.ledger.transact(partial(_begin, house, standing, tool, arguments, facts, token))
-        return Refused(begun) if isinstance(begun, Denial) else await _carry_out(house, tool, sent, begun)
+        if isinstance(begun, Denial):
+            return Refused(begun)
+        unseen = None if house.witness is None else await _unwitnessed(house, house.witness, begun)
+        return unseen or await _carry_out(house, tool, sent, begun)
     raise AssertionError("a shielded scope is not cancelled")
+
+
+async def _unwitnessed(house: House, witness: HeadWitness, begun: Execution) -> Refused | None:
+    """Why this execution must not be carried out: its head is known to nobody else. It then failed for
+    certain.
+    """
+    try:
+        await witness.follow()
+    except LedgerError as error:
+        reason = f"nothing was sent, because the log is not witnessed: {error}"
+        await _record_outcome(house, begun, "failed", reason)
+        return Refused(Denial("unavailable", reason, {"execution": begun.id, "status": "failed"}))
+    return None
 
 
 async def _carry_out(house: House, tool: ViewTool, sent: JsonObject, begun: Execution) -> Answer:

@@ -30,6 +30,7 @@ from server.cli import (
     serving,
     source,
     upstream,
+    witness,
     workflow,
 )
 from server.cli.options import Proposed, log_to_stderr
@@ -58,6 +59,7 @@ for _name, _group in (
     ("person", person.app),
     ("key", key.app),
     ("audit", audit.app),
+    ("witness", witness.app),
 ):
     app.add_typer(_group, name=_name)
 

@@ -1,16 +1,16 @@
-"""`bailiwick key`: keys of people. The private half never leaves the person's own files."""
+"""`bailiwick key`: keys of people, whose private half never leaves their own files; and the server's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from server.cli.options import As, Data, Json, Key, desk, opened
 from server.cli.printing import print_json, print_table, tell
 
-app = typer.Typer(help="Keys of people.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Keys of people, and the server's own.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("new")
@@ -145,4 +145,51 @@ def vouch(data: Data = None, key: Key = None, person: As = None, json: Json = Fa
         signed_by=voucher.signed_by,
         signature=voucher.signature,
     )
+    print_json(result) if json else print(result["kid"])
+
+
+@app.command("ring")
+def ring(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """The server's own keys: what each is for, how it stands, and what verifies what it signs."""
+    keys = desk(data, key, person).ask("key.ring")["keys"]
+    if json:
+        print_json(keys)
+        return
+    names = ("kid", "purpose", "state", "public_key")
+    print_table(
+        ("key", "purpose", "state", "public half"), [tuple(one[name] for name in names) for one in keys]
+    )
+
+
+@app.command("rotate")
+def rotate(
+    purpose: Annotated[
+        Literal["head", "export", "approval-token", "sealing"],
+        typer.Argument(help="What the new key is for."),
+    ],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Let a new key of the server take over; the older ones stay good until they are retired."""
+    made = desk(data, key, person).ask("key.rotate", purpose=purpose)
+    if json:
+        print_json(made)
+        return
+    print(made["kid"])
+    if made["public_key"]:
+        tell(f"Whoever verifies without the log needs its public half:\n  {made['public_key']}")
+
+
+@app.command("retire")
+def retire(
+    kid: Annotated[str, typer.Argument(metavar="KEY", help="Its id, as `key ring` shows it.")],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Destroy the private half of an older key of the server; what it signed stays verifiable."""
+    result = desk(data, key, person).ask("key.retire", kid=kid)
     print_json(result) if json else print(result["kid"])

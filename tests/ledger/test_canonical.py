@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from ledger.canonical import (
     MAX_DEPTH,
     MAX_NUMBER,
+    OWN_DEPTH,
     CanonicalError,
     JsonValue,
     canonical,
     check_value,
     digest,
     parse_strict,
+    read_plain,
     text_digest,
 )
 
@@ -53,7 +55,7 @@ def test_the_fast_encoder_spells_exactly_as_rfc_8785(value: JsonValue) -> None:
 
 
 @given(json_values, st.sampled_from([None, 1, 4]), st.booleans(), st.booleans())
-def test_14_white_space_escapes_and_key_order_do_not_change_the_bytes(
+def test_case_14_white_space_escapes_and_key_order_do_not_change_the_bytes(
     value: JsonValue, indent: int | None, ascii_only: bool, backwards: bool
 ) -> None:
     shuffled = _reversed(value) if backwards else value
@@ -98,7 +100,7 @@ def test_keys_are_sorted_by_utf_16_code_units() -> None:
 
 
 @pytest.mark.parametrize("spelling", ["1", "1.0", "1e0", "10e-1", "1.000"])
-def test_16_a_whole_number_has_one_digest_and_one_value_however_it_is_written(spelling: str) -> None:
+def test_case_16_a_whole_number_has_one_digest_and_one_value_however_it_is_written(spelling: str) -> None:
     value = parse_strict(f'{{"amount":{spelling}}}')
     assert digest("test", value) == digest("test", {"amount": 1})
     assert json.dumps(value) == '{"amount": 1}'
@@ -200,7 +202,9 @@ def test_what_was_checked_cannot_be_changed_through_the_original() -> None:
         (1, True),
     ],
 )
-def test_18_21_values_that_only_look_alike_have_different_digests(one: JsonValue, other: JsonValue) -> None:
+def test_case_18_case_21_values_that_only_look_alike_have_different_digests(
+    one: JsonValue, other: JsonValue
+) -> None:
     assert digest("test", one) != digest("test", other)
 
 
@@ -213,3 +217,63 @@ def test_a_digest_belongs_to_its_domain() -> None:
 
 def test_the_digest_of_a_text_is_that_of_its_utf_8() -> None:
     assert text_digest("") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@given(json_values)
+def test_what_is_read_the_quick_way_is_read_as_the_thorough_way_reads_it(value: JsonValue) -> None:
+    raw = canonical(value)
+    quick = read_plain(raw)
+    assert quick is None or (quick == value and type(quick) is type(parse_strict(raw)))
+
+
+_plain_values: st.SearchStrategy[JsonValue] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-MAX_NUMBER, MAX_NUMBER)
+    | st.text('ab "\\\n\u0007üß\u2028', max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abÄz_", max_size=5), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(_plain_values)
+def test_the_quick_way_is_open_to_what_entries_are_made_of(value: JsonValue) -> None:
+    assert read_plain(canonical([value])) == [value]
+
+
+@given(json_values, st.data())
+def test_the_quick_way_never_takes_what_is_not_canonical(value: JsonValue, data: st.DataObject) -> None:
+    raw = canonical([value])
+    at = data.draw(st.integers(0, len(raw)))
+    inserted = data.draw(
+        st.sampled_from([b" ", b"0", b".0", b"e1", b"-", b"\\u0061", b",", b"\xf0\x9f\x99\x82", b"{}"])
+    )
+    changed = raw[:at] + inserted + raw[at:]
+    if read_plain(changed) is not None:
+        assert canonical(parse_strict(changed, max_depth=OWN_DEPTH)) == changed
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":1,"a":1}',
+        b'{"b":1,"a":1}',
+        b'{"a":1.0}',
+        b'{"a":1e2}',
+        b'{"a":-0}',
+        b'{"a":9007199254740993}',
+        b'{"a":100000000000000000000}',
+        b'{"a":NaN}',
+        b'{"a":"\\ud800"}',
+        b'{"a":"\\u0041"}',
+        b'{"a":"\xff"}',
+        b'\xef\xbb\xbf{"a":1}',
+        b'{"a":1}\n',
+        '{"\U0001f642":1,"\ufb01":2}'.encode(),
+        b"[" * 65 + b"]" * 65,
+    ],
+)
+def test_the_quick_way_leaves_every_doubtful_text_to_the_thorough_one(raw: bytes) -> None:
+    assert read_plain(raw) is None

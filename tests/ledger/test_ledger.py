@@ -224,7 +224,9 @@ async def test_a_reading_that_raises_gives_its_connection_back(ledger: Ledger) -
     assert ledger.read(names) == []
 
 
-async def test_26_time_never_runs_behind_the_last_signed_head(ledger: Ledger, clock: SettableClock) -> None:
+async def test_case_26_time_never_runs_behind_the_last_signed_head(
+    ledger: Ledger, clock: SettableClock
+) -> None:
     await ledger.append(entry(1))
     clock.ms -= 60_000
     assert await ledger.transact(lambda tx: (tx.now_ms, tx.clock_behind_ms)) == (1_000_000, 60_000)

@@ -8,21 +8,39 @@ from hypothesis import strategies as st
 
 from ledger.merkle import (
     EMPTY_ROOT,
+    STORED_LEVEL,
     Frontier,
-    consistency_proof,
-    inclusion_proof,
+    Node,
     leaf_hash,
     node_hash,
     root_of,
     verify_consistency,
     verify_inclusion,
 )
+from ledger.tree import consistency_plan, fold, inclusion_plan, nodes_of, subtree
 
 _MOST = 70
 
 
 def leaves(count: int) -> list[bytes]:
     return [leaf_hash(b"entry %d" % number) for number in range(count)]
+
+
+def folded(plan: list[tuple[int, int]], every: list[bytes]) -> list[bytes]:
+    """The hashes that a plan asks for, from all leaves."""
+    return fold(plan, {node: naive_root(leaves_of(node, every)) for node in nodes_of(plan)})
+
+
+def leaves_of(node: Node, every: list[bytes]) -> list[bytes]:
+    return every[node.number << node.level : node.number + 1 << node.level]
+
+
+def inclusion_proof(index: int, every: list[bytes]) -> list[bytes]:
+    return folded(inclusion_plan(index, len(every)), every)
+
+
+def consistency_proof(old: int, every: list[bytes]) -> list[bytes]:
+    return folded(consistency_plan(old, len(every)), every)
 
 
 def naive_root(nodes: list[bytes]) -> bytes:
@@ -131,3 +149,29 @@ def test_there_is_no_proof_for_what_is_not_there(index: int) -> None:
         inclusion_proof(index, leaves(3))
     with pytest.raises(ValueError, match="no older state"):
         consistency_proof(index + 1 if index > 0 else -1, leaves(3))
+
+
+def test_each_larger_subtree_is_finished_once_with_its_hash_and_a_position_of_its_own() -> None:
+    every = leaves(300)
+    finished: list[tuple[Node, bytes]] = []
+    at_once = Frontier().extended(every, finished)
+    assert at_once.root() == root_of(every)
+    wanted = {Node(level, index) for level in range(STORED_LEVEL, 9) for index in range(300 >> level)}
+    assert {node for node, _ in finished} == wanted
+    assert len({node.position for node, _ in finished}) == len(finished) == len(wanted)
+    for node, node_hash_ in finished:
+        assert node_hash_ == naive_root(leaves_of(node, every)) == subtree(node, leaves_of(node, every))
+
+
+def test_positions_are_the_order_of_nodes_from_left_to_right() -> None:
+    assert [Node(0, 0).position, Node(1, 0).position, Node(0, 1).position, Node(2, 0).position] == [
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+def test_a_subtree_is_made_of_all_of_its_leaves_or_not_at_all() -> None:
+    with pytest.raises(ValueError, match="has 4 leaves, not 3"):
+        subtree(Node(2, 0), leaves(3))

@@ -97,7 +97,9 @@ def test_entries_acknowledged_before_a_kill_are_all_there_and_the_log_is_whole(
         assert ledger.append_now(Entry("call.answered", "acme", {})) == report.entries + 1
 
 
-def test_40_coins_are_each_spent_once_by_many_processes(tmp_path: Path, path: Path, keys: KeyRing) -> None:
+def test_case_40_coins_are_each_spent_once_by_many_processes(
+    tmp_path: Path, path: Path, keys: KeyRing
+) -> None:
     coins = [f"coin-{number:03}" for number in range(100)]
     with Ledger.open(f"sqlite:///{path}", keys, origin=ORIGIN) as ledger:
         ledger.transact_now(

@@ -9,11 +9,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from ledger import engine
 from ledger.entries import Entry
 from ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable
+from ledger.ids import random_token
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.transaction import Transaction
@@ -42,7 +43,7 @@ def write_nothing_more(tx: Transaction) -> None:
 
 
 @pytest.mark.anyio
-async def test_51_a_full_disk_fails_the_whole_group_and_leaves_nothing_half_done(
+async def test_case_51_a_full_disk_fails_the_whole_group_and_leaves_nothing_half_done(
     ledger: Ledger, path: Path, hold: Callable[[Ledger], threading.Event]
 ) -> None:
     await ledger.append(SMALL)
@@ -64,7 +65,7 @@ async def test_51_a_full_disk_fails_the_whole_group_and_leaves_nothing_half_done
 
 
 @pytest.mark.anyio
-async def test_51_work_that_meets_a_read_only_database_fails_the_whole_group(
+async def test_case_51_work_that_meets_a_read_only_database_fails_the_whole_group(
     ledger: Ledger, hold: Callable[[Ledger], threading.Event]
 ) -> None:
     released = hold(ledger)
@@ -81,7 +82,7 @@ async def test_51_work_that_meets_a_read_only_database_fails_the_whole_group(
     assert ledger.verify().whole
 
 
-def test_51_a_ledger_that_another_process_keeps_locked_is_unavailable(
+def test_case_51_a_ledger_that_another_process_keeps_locked_is_unavailable(
     path: Path, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_MS", 20)
@@ -96,7 +97,7 @@ def test_51_a_ledger_that_another_process_keeps_locked_is_unavailable(
         assert ledger.append_now(SMALL) == 1
 
 
-def test_51_a_new_ledger_that_another_process_keeps_locked_does_not_open(
+def test_case_51_a_new_ledger_that_another_process_keeps_locked_does_not_open(
     path: Path, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_MS", 20)
@@ -122,7 +123,7 @@ def test_a_new_ledger_waits_for_another_process_that_is_creating_it(
         Ledger.open(f"sqlite:///{path}", keys, origin=ORIGIN).close()
 
 
-def test_51_a_ledger_that_is_gone_is_unavailable_and_never_comes_back_empty(
+def test_case_51_a_ledger_that_is_gone_is_unavailable_and_never_comes_back_empty(
     ledger: Ledger, path: Path
 ) -> None:
     ledger.append_now(SMALL)
@@ -137,7 +138,7 @@ def test_51_a_ledger_that_is_gone_is_unavailable_and_never_comes_back_empty(
     assert ledger.verify().whole
 
 
-def test_51_a_ledger_replaced_by_another_file_is_unavailable(ledger: Ledger, path: Path) -> None:
+def test_case_51_a_ledger_replaced_by_another_file_is_unavailable(ledger: Ledger, path: Path) -> None:
     ledger.append_now(SMALL)
     path.rename(path.with_name("away.db"))
     path.write_bytes(b"")
@@ -257,14 +258,69 @@ def test_an_entry_that_cannot_be_read_is_named_and_not_passed_over(ledger: Ledge
 
 
 @pytest.mark.parametrize("name", REWRITTEN)
-def test_60_a_running_server_writes_nothing_on_top_of_another_history(
+def test_case_60_a_running_server_writes_nothing_on_top_of_another_history(
     ledger: Ledger, path: Path, name: str
 ) -> None:
     ledger.append_now(SMALL)
     ledger.append_now(SMALL)
     tamper(path, *REWRITTEN[name])
-    with pytest.raises(LedgerDamaged):
-        ledger.append_now(SMALL)
-    assert "call.answered" in {
-        row.kind for row in ledger.read(lambda reading: reading.all(text("SELECT * FROM log")))
-    }
+    with closing(sqlite3.connect(path)) as connection:
+        before = connection.execute("SELECT count(*) FROM log").fetchone()
+        for _ in range(2):
+            with pytest.raises(LedgerDamaged):
+                ledger.append_now(SMALL)
+        assert connection.execute("SELECT count(*) FROM log").fetchone() == before
+
+
+def test_case_60_a_new_connection_to_an_older_copy_gives_nothing_away(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append_now(SMALL)
+    with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(path.with_name("old.db"))) as old:
+        live.backup(old)
+    ledger.append_now(SMALL)
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink()
+    path.with_name("old.db").rename(path)
+
+    # As a server reconnects: it looks only whether the database is there.
+    def does_not_notice(_database: engine.Database) -> None:
+        """The name leads somewhere, and that is all it sees."""
+
+    monkeypatch.setattr(engine.Sqlite, "check_in_place", does_not_notice)
+    for _ in range(2):
+        with pytest.raises(LedgerDamaged, match="an older or another copy"):
+            ledger.read(lambda reading: reading.all(text("SELECT * FROM log")))
+    assert ledger.verify().entries == 1  # to find out what happened it can still be looked at
+
+
+@pytest.mark.postgres
+def test_case_84_a_database_that_failed_over_behind_the_last_redemption_is_unavailable(
+    postgres_url: str, keys: KeyRing
+) -> None:
+    name, stale = random_token("test"), random_token("stale")
+    server = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    with server.connect() as admin:
+        admin.exec_driver_sql(f"CREATE DATABASE {name}")
+        with Ledger.open(url, keys, origin=ORIGIN) as before:
+            before.append_now(SMALL)
+        admin.exec_driver_sql(f"CREATE DATABASE {stale} TEMPLATE {name}")
+        with Ledger.open(url, keys, origin=ORIGIN) as ledger:
+            ledger.append_now(Entry("execution.begun", "acme", {}))
+            # The standby that takes over never got that commit.
+            admin.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
+            )
+            admin.exec_driver_sql(f"DROP DATABASE {name}")
+            admin.exec_driver_sql(f"ALTER DATABASE {stale} RENAME TO {name}")
+            for _ in range(3):
+                with pytest.raises(LedgerError):
+                    ledger.append_now(SMALL)
+            with pytest.raises(LedgerDamaged, match="an older or another copy was put in its place"):
+                ledger.append_now(SMALL)
+            with pytest.raises(LedgerDamaged):
+                ledger.read(lambda reading: reading.all(text("SELECT * FROM log")))
+            assert ledger.verify().entries == 1
+        admin.exec_driver_sql(f"DROP DATABASE {name}")
+    server.dispose()

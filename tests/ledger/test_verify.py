@@ -81,25 +81,29 @@ ADD_A_NINTH = [
 
 # What was done to the file: the entry that must be named, the kind of the fault.
 ATTACKS: dict[str, tuple[list[str], int, str]] = {
-    "55 an entry edited": (edited(2), 2, "edited"),
-    "55 an entry edited within a group": (edited(5), 5, "edited"),
-    "55 the newest entry edited": (edited(8), 8, "edited"),
-    "55 an entry edited with its leaf hash": (edited(2, leaf_too=True), 2, "edited"),
-    "55 an entry of a group edited with its leaf hash": (edited(5, leaf_too=True), 3, "edited"),
-    "55 the first entry deleted": (["DELETE FROM log WHERE seq = 1"], 1, "missing"),
-    "55 an entry deleted": (["DELETE FROM log WHERE seq = 4"], 4, "missing"),
-    "55 an entry deleted, the rest moved up": (
+    "case_55 an entry edited": (edited(2), 2, "edited"),
+    "case_55 an entry edited within a group": (edited(5), 5, "edited"),
+    "case_55 the newest entry edited": (edited(8), 8, "edited"),
+    "case_55 an entry edited with its leaf hash": (edited(2, leaf_too=True), 2, "edited"),
+    "case_55 an entry of a group edited with its leaf hash": (edited(5, leaf_too=True), 3, "edited"),
+    "case_55 the first entry deleted": (["DELETE FROM log WHERE seq = 1"], 1, "missing"),
+    "case_55 an entry deleted": (["DELETE FROM log WHERE seq = 4"], 4, "missing"),
+    "case_55 an entry deleted, the rest moved up": (
         ["DELETE FROM log WHERE seq = 4", *moved(range(5, 9), by=-1)],
         4,
         "moved",
     ),
-    "55 two entries reordered": (SWAP_BYTES, 4, "moved"),
-    "55 an entry slipped in": ([*moved([8, 7], by=1), COPY_6_AS_7], 7, "moved"),
+    "case_55 two entries reordered": (SWAP_BYTES, 4, "moved"),
+    "case_55 an entry slipped in": ([*moved([8, 7], by=1), COPY_6_AS_7], 7, "moved"),
     "an entry added behind the last head": (ADD_A_NINTH, 9, "unsigned"),
-    "56 the newest entry cut off": (CUT_TAIL, 8, "cut"),
-    "56 everything cut off": (["DELETE FROM log"], 1, "cut"),
-    "59 the last entry torn": (["UPDATE log SET entry = substr(entry, 1, 50) WHERE seq = 8"], 8, "torn"),
-    "59 an entry overwritten with zeros": (["UPDATE log SET entry = zeroblob(80) WHERE seq = 3"], 3, "torn"),
+    "case_56 the newest entry cut off": (CUT_TAIL, 8, "cut"),
+    "case_56 everything cut off": (["DELETE FROM log"], 1, "cut"),
+    "case_59 the last entry torn": (["UPDATE log SET entry = substr(entry, 1, 50) WHERE seq = 8"], 8, "torn"),
+    "case_59 an entry overwritten with zeros": (
+        ["UPDATE log SET entry = zeroblob(80) WHERE seq = 3"],
+        3,
+        "torn",
+    ),
     "an entry spelled otherwise": (
         ["UPDATE log SET entry = CAST(entry || ' ' AS BLOB) WHERE seq = 2"],
         2,
@@ -162,7 +166,9 @@ def kept_head(ledger: Ledger) -> str:
     return head.note
 
 
-def test_56_a_tail_cut_with_its_heads_is_caught_by_a_head_kept_elsewhere(written: Ledger, path: Path) -> None:
+def test_case_56_a_tail_cut_with_its_heads_is_caught_by_a_head_kept_elsewhere(
+    written: Ledger, path: Path
+) -> None:
     kept = kept_head(written)
     tamper(path, CUT_TAIL_AND_HEADS)
     assert written.verify().whole  # nobody can know from the file alone
@@ -192,7 +198,7 @@ def rewritten(keys: KeyRing, forge: Callable[[int], Entry]) -> tuple[list[LogLin
     return lines, heads
 
 
-def test_57_58_a_history_rewritten_with_the_stolen_key_does_not_fit_a_head_kept_elsewhere(
+def test_case_57_case_58_a_history_rewritten_with_the_stolen_key_does_not_fit_a_head_kept_elsewhere(
     keys: KeyRing,
 ) -> None:
     public = keys.public_keys("head")

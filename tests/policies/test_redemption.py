@@ -231,7 +231,7 @@ def verdict_row(request: str, **changes: str | int) -> dict[str, str | int]:
         "request": request,
         "kid": "0" * 16,
         "verdict": "approve",
-        "request_digest": "sha256:0",
+        "request_digest": "sha256:" + "0" * 64,
         "reviewer": "rita",
         "at_ms": 1,
         "signature": "A" * 86,

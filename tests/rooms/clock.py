@@ -20,6 +20,9 @@ class Clock:
         """Milliseconds since the epoch, as this clock has it."""
         return system_now_ms() + self.ahead_ms
 
-    def open_ledger(self, folder: DataFolder, ring: KeyRing, url: str | None = None) -> Ledger:
+    def open_ledger(
+        self, folder: DataFolder, ring: KeyRing, url: str | None = None, *, deferred: bool = False
+    ) -> Ledger:
         """The folder's ledger, by this clock."""
-        return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, clock=self.now_ms)
+        at = url or folder.ledger_url
+        return Ledger.open(at, ring, origin=folder.origin, clock=self.now_ms, deferred=deferred)

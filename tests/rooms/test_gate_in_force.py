@@ -135,6 +135,7 @@ def reclassified(root: Path) -> None:
     path.write_text(json.dumps(whole))
     flow = root / "workflows" / "change.yaml"
     flow.write_text(flow.read_text().replace('"kind": "execute"', '"kind": "read"', 2))
+    (root / "workflows" / "double.yaml").unlink()  # it makes the same change
 
 
 def repointed(root: Path) -> None:
@@ -150,7 +151,10 @@ def not_sensitive(root: Path) -> None:
 LOWERED: dict[str, tuple[Callable[[Path], None], str]] = {
     "case_87_a_write_is_a_read": (reclassified, "shop__change_item is a read, and no longer a write"),
     "case_88_another_environment": (repointed, "upstream shop is reached in another way"),
-    "a_sensitive_tool_is_not": (not_sensitive, "shop__change_big is no longer sensitive"),
+    "a_sensitive_tool_is_not": (
+        not_sensitive,
+        "shop__change_big is no longer sensitive, needs fewer approvals",
+    ),
 }
 
 

@@ -77,6 +77,22 @@ async def test_case_61_erasing_makes_it_unreadable_and_leaves_every_proof_whole(
     assert list(check_complete(room.house.ledger.entries())) == []
 
 
+async def test_a_secret_opens_after_the_sealing_key_was_rotated_and_keeps_that_key_from_being_retired(
+    room: Room, peer: Peer, item: str
+) -> None:
+    run = await at_the_write(peer, item)
+    asked = await peer.use(run, STORE, item_id=item, code="sealed-before")
+    await room.judge("rita", asked.approval["request"])
+    committed = room.request(asked.approval["request"]).call.arguments["code"]
+    before = room.house.ring.standing()
+    old = next(key.kid for key, state in before if (key.purpose, state) == ("sealing", "newest"))
+    await room.ask("ada", "key.rotate", purpose="sealing")
+    with pytest.raises(OperationFailed, match="sealed arguments open with"):
+        await room.ask("ada", "key.retire", kid=old)
+    assert (await peer.use(run, STORE, asked.token, item_id=item, code=str(committed))).code == "done"
+    assert room.stage.effects(item) == [{"item_id": item, "code": "sealed-before"}]
+
+
 async def test_a_secret_that_was_proposed_need_not_be_carried_to_the_step_that_uses_it(
     room: Room, peer: Peer, item: str
 ) -> None:

@@ -222,11 +222,16 @@ async def test_a_pass_ends_with_its_time(stage: Stage, clock: Clock, era: str) -
 async def test_case_90_a_version_that_another_server_retired_closes_the_approval(
     room: Room, peer: Peer, item: str, tmp_path: Path
 ) -> None:
-    source = f"stamps-{item}"
+    # In words of its own: this server's library goes on serving it, and no other test may come upon it.
+    own = item.replace("-", "")
+    source, text = (
+        f"lantern-{item}",
+        f"---\ncollection: rules\n---\n# Lanterns\n\nLantern{own} hangs by gate{own}.",
+    )
     publishing = partial(publish_text, room.house.store, room.house.ledger, f"{source}.md")
-    await to_thread.run_sync(publishing, ABOUT_STAMPS.format(item))
+    await to_thread.run_sync(publishing, text)
     run = await peer.open("change")
-    bundle = await peer.call("read_context", run_id=run, need=f"Where is stamp {item} glued on the parcel?")
+    bundle = await peer.call("read_context", run_id=run, need=f"Lantern{own} by gate{own}")
     assert any(one["id"].startswith(f"{source}@1") for one in bundle.body["items"])
     asked = await room.approved(peer, run, item_id=item, price=5)
 

@@ -183,7 +183,7 @@ def test_the_matrix_of_the_folder_is_printed_without_a_key(office: Office) -> No
 def test_what_can_be_proposed_needs_the_ledger_alone() -> None:
     """Whoever signs has it done at once, on a desk where nothing else is open."""
     proposable = {name for name, operation in OPERATIONS.items() if operation.lowers is not None}
-    assert proposable == {"person.add", "policy.load", "unfreeze", "upstream.load"}
+    assert proposable == {"key.replace", "person.add", "policy.load", "unfreeze", "upstream.load"}
     assert {OPERATIONS[name].uses for name in proposable} == {"ledger"}
 
 
