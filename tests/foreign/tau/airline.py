@@ -121,9 +121,7 @@ class Airline:
         reservation = self._reservation(reservation_id)
         extra = max(0, nonfree_baggages - reservation["nonfree_baggages"])
         self._settle(reservation, payment_id, EXTRA_BAG * extra)
-        return self._store(
-            reservation, total_baggages=total_baggages, nonfree_baggages=nonfree_baggages
-        )
+        return self._store(reservation, total_baggages=total_baggages, nonfree_baggages=nonfree_baggages)
 
     def update_reservation_flights(
         self, reservation_id: str, cabin: str, flights: list[Document], payment_id: str

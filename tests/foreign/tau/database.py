@@ -84,7 +84,7 @@ class Outside:
     """The same database as the test sees and resets it."""
 
     def __init__(self, path: Path, documents: Mapping[str, Mapping[str, Document]]) -> None:
-        self._sql = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._sql = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
         self._sql.executescript(_SCHEMA)
         rows = [(kind, key, json.dumps(one)) for kind, many in documents.items() for key, one in many.items()]
         self._sql.execute("BEGIN")
@@ -106,6 +106,12 @@ class Outside:
             "INSERT OR IGNORE INTO documents SELECT * FROM pristine; COMMIT;"
         )
         self._seen = self._last()
+
+    def pristine(self, kind: str, document_id: str) -> Document | None:
+        """A document as each task finds it."""
+        query = "SELECT text FROM pristine WHERE kind = ? AND id = ?"
+        row = self._sql.execute(query, (kind, document_id)).fetchone()
+        return None if row is None else json.loads(row[0])
 
     def changes(self) -> list[Document]:
         """What changed since this was asked last: `path`, `old` and `new`, with null for what is not there."""
@@ -140,7 +146,5 @@ def differences(path: str, old: Any, new: Any) -> list[Document]:
     """Where two documents differ, down to the objects' members; a list differs as a whole."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
-        return [
-            one for key in keys for one in differences(f"{path}/{key}", old.get(key), new.get(key))
-        ]
+        return [one for key in keys for one in differences(f"{path}/{key}", old.get(key), new.get(key))]
     return [] if old == new else [{"path": path, "old": old, "new": new}]

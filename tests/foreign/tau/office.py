@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import yaml
 from anyio import to_thread
 from anyio.streams.text import TextReceiveStream
 
@@ -52,6 +53,16 @@ class Office:
     ahead_ms: int = 0
     _clock: Path = field(default_factory=Path)
 
+    def owner_of(self, subject: str) -> str | None:
+        """Whose an order or a reservation is."""
+        kind = f"{self.domain.subject.removesuffix('_id')}s"
+        found = self.outside.pristine(kind, subject)
+        return None if found is None else str(found["user_id"])
+
+    def steps_of(self, workflow: str) -> list[str]:
+        """The steps of one of the domain's workflows."""
+        return list(yaml.safe_load(self.domain.workflows()[workflow])["steps"])
+
     def pass_time(self) -> None:
         """Let everything that was asked for until now expire."""
         self.ahead_ms += LATER_MS
@@ -73,9 +84,7 @@ class Office:
 
     def _ask(self, person: str, operation: str, args: JsonObject) -> JsonObject:
         at = system_now_ms() + self.ahead_ms
-        signed = sign_operation(
-            self.keys[person], operation, args, at=at, nonce=secrets.token_urlsafe(24)
-        )
+        signed = sign_operation(self.keys[person], operation, args, at=at, nonce=secrets.token_urlsafe(24))
         return send_operation(self.url.removesuffix("/mcp"), operation, args, signed)
 
     def _approve(self, request: str) -> None:

@@ -25,7 +25,7 @@ class Retail:
     def find_user_id_by_email(self, email: str) -> str:
         return self._find(lambda user: user["email"].lower() == email.lower())
 
-    def find_user_id_by_name_zip(self, first_name: str, last_name: str, zip: str) -> str:  # noqa: A002
+    def find_user_id_by_name_zip(self, first_name: str, last_name: str, zip: str) -> str:
         wanted = (first_name.lower(), last_name.lower(), zip)
 
         def is_meant(user: Document) -> bool:
