@@ -1,4 +1,4 @@
-"""Every call that somebody else recorded, made by a scripted agent in the step that has its tool, and in all others.
+"""Every call that somebody else recorded, by a scripted agent: in the step that has its tool and in all others.
 
 The agent walks the workflows of its domain over HTTP with the SDK's client, each task from a fresh database.
 """
@@ -23,7 +23,7 @@ from tests.rooms.wire import Wire, wired
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(params=DOMAINS.values(), ids=DOMAINS, scope="module")
+@pytest.fixture(params=DOMAINS.values(), ids=list(DOMAINS), scope="module")
 async def office(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_data: Path
 ) -> AsyncGenerator[Office]:

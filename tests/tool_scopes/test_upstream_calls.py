@@ -134,7 +134,7 @@ async def test_a_result_above_the_limit_costs_its_caller_and_nobody_else(tmp_pat
     assert len(seen(tmp_path, "tools/call")) == 2
 
 
-async def test_81_what_an_upstream_asks_back_is_declined_and_never_answered(tmp_path: Path) -> None:
+async def test_case_81_what_an_upstream_asks_back_is_declined_and_never_answered(tmp_path: Path) -> None:
     async with running(raw_server(tmp_path, era=LEGACY)) as upstream:
         assert (await upstream.call("elicit", {}, 5)).text == "asked"
     (handshake,) = seen(tmp_path, "initialize")
@@ -144,7 +144,7 @@ async def test_81_what_an_upstream_asks_back_is_declined_and_never_answered(tmp_
     ] == []
 
 
-async def test_99_an_upstream_cannot_speak_in_our_name(tmp_path: Path) -> None:
+async def test_case_99_an_upstream_cannot_speak_in_our_name(tmp_path: Path) -> None:
     async with running(raw_server(tmp_path)) as upstream:
         result = await upstream.call("our_meta", {}, 5)
     assert result.as_json() == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.foreign.tau.database import Document
 from tests.foreign.tau.domains import Domain
@@ -21,7 +22,7 @@ class Agent:
     run: str
     step: str
     user_id: str
-    about: Document = field(default_factory=dict)
+    about: Document = field(default_factory=dict[str, Any])
 
     @classmethod
     async def open(cls, office: Office, peer: Peer, workflow: str, task: list[GoldCall]) -> Agent:

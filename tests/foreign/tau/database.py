@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Document = dict[str, Any]
 
@@ -26,6 +26,14 @@ CREATE TRIGGER updated AFTER UPDATE ON documents BEGIN
     INSERT INTO journal (kind, id, before, after) VALUES (new.kind, new.id, old.text, new.text); END;
 CREATE TRIGGER deleted AFTER DELETE ON documents BEGIN
     INSERT INTO journal (kind, id, before, after) VALUES (old.kind, old.id, old.text, NULL); END;
+"""
+
+_RESET = """
+BEGIN IMMEDIATE;
+DELETE FROM documents AS d WHERE NOT EXISTS (
+    SELECT 1 FROM pristine AS p WHERE p.kind = d.kind AND p.id = d.id AND p.text = d.text);
+INSERT OR IGNORE INTO documents SELECT * FROM pristine;
+COMMIT;
 """
 
 
@@ -100,11 +108,7 @@ class Outside:
 
     def reset(self) -> None:
         """Every document as it was at first; what happened before is no longer told by `changes`."""
-        same = "SELECT 1 FROM pristine p WHERE p.kind = d.kind AND p.id = d.id AND p.text = d.text"
-        self._sql.executescript(
-            f"BEGIN IMMEDIATE; DELETE FROM documents AS d WHERE NOT EXISTS ({same});"
-            "INSERT OR IGNORE INTO documents SELECT * FROM pristine; COMMIT;"
-        )
+        self._sql.executescript(_RESET)
         self._seen = self._last()
 
     def pristine(self, kind: str, document_id: str) -> Document | None:
@@ -114,7 +118,7 @@ class Outside:
         return None if row is None else json.loads(row[0])
 
     def changes(self) -> list[Document]:
-        """What changed since this was asked last: `path`, `old` and `new`, with null for what is not there."""
+        """What changed since this was asked last: `path`, `old` and `new`, null for what is not there."""
         since, self._seen = self._seen, self._last()
         query = "SELECT kind, id, before, after FROM journal WHERE number > ? AND number <= ? ORDER BY number"
         first: dict[tuple[str, str], str | None] = {}
@@ -145,6 +149,7 @@ class Outside:
 def differences(path: str, old: Any, new: Any) -> list[Document]:
     """Where two documents differ, down to the objects' members; a list differs as a whole."""
     if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [one for key in keys for one in differences(f"{path}/{key}", old.get(key), new.get(key))]
+        before, after = cast("Document", old), cast("Document", new)
+        keys = dict.fromkeys([*before, *after])
+        return [one for key in keys for one in differences(f"{path}/{key}", before.get(key), after.get(key))]
     return [] if old == new else [{"path": path, "old": old, "new": new}]

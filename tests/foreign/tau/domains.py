@@ -1,8 +1,8 @@
-"""What an admin would say of the two domains: which tool is what, what a write acts on, and which workflows use it.
+"""What an admin would say of the two domains: which tool is what, what a write acts on, and its workflows.
 
-Each domain has three workflows. In the first, the step in which something changes can only change what the run
-has named before; in the second, the run itself is about one order or reservation from the start, and reading
-is bound to it too; the third, `…_counter`, binds nothing, so that an attack can name whatever it wants.
+Each domain has three workflows. In the first, a step that changes something can only change what the run has
+named before; in the second, the run itself is about one order or reservation from the start, and reading is
+bound to it too; the third, `…_counter`, binds nothing, so that an attack can name whatever it wants.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Domain:
         write = self.writes.get(tool)
         if write is not None:
             kind = write.on.removesuffix("_id")
-            said = {
+            said: dict[str, object] = {
                 "effect": "write",
                 "target": f"{kind}:{{{write.on}}}",
                 "no_effect_errors": ["^Error: "],

@@ -1,4 +1,4 @@
-"""The office of these tests: a data folder with one tau domain, its people, and the server that runs on it."""
+"""The office of these tests: a data folder with one tau domain, its people, and the server on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anyio import to_thread
 from anyio.streams.text import TextReceiveStream
 
 from context_store.opening import open_knowledge
-from ledger.canonical import JsonObject
+from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
 from policies.enrolments import sign_enrolment
@@ -51,7 +51,7 @@ class Office:
     outside: Outside
     url: str = ""
     ahead_ms: int = 0
-    _clock: Path = field(default_factory=Path)
+    clock_file: Path = field(default_factory=Path)
 
     def owner_of(self, subject: str) -> str | None:
         """Whose an order or a reservation is."""
@@ -66,15 +66,15 @@ class Office:
     def pass_time(self) -> None:
         """Let everything that was asked for until now expire."""
         self.ahead_ms += LATER_MS
-        draft = self._clock.with_suffix(".new")
+        draft = self.clock_file.with_suffix(".new")
         draft.write_text(str(self.ahead_ms))
-        draft.replace(self._clock)
+        draft.replace(self.clock_file)
 
     async def agent(self, name: str) -> str:
         """Enrol an agent of olga's; its key."""
         return str((await self.ask("olga", "agent.add", agent=name))["key"])
 
-    async def ask(self, person: str, operation: str, **args: object) -> JsonObject:
+    async def ask(self, person: str, operation: str, **args: JsonValue) -> JsonObject:
         """An operation that a person signs, by the server's clock."""
         return await to_thread.run_sync(partial(self._ask, person, operation, args))
 
@@ -128,14 +128,16 @@ def make_office(place: Path, domain: Domain, published: Path) -> Office:
             policy = (published / "policy.md").read_text("utf-8")
             publish_text(store, ledger, "policy.md", f"---\ncollection: policy\n---\n{policy}")
     outside = Outside(place / "tau.sqlite3", published_data(published))
-    return Office(domain, folder, keys, gold_tasks(published), outside, _clock=place.with_name("ahead_ms"))
+    return Office(
+        domain, folder, keys, gold_tasks(published), outside, clock_file=place.with_name("ahead_ms")
+    )
 
 
 @asynccontextmanager
 async def opened(office: Office) -> AsyncGenerator[Office]:
     """The office with `bailiwick serve` running on it, as a process of its own."""
-    office._clock.write_text(str(office.ahead_ms))
-    module = (sys.executable, "-m", "tests.foreign.tau.serve_by_a_clock", str(office._clock))
+    office.clock_file.write_text(str(office.ahead_ms))
+    module = (sys.executable, "-m", "tests.foreign.tau.serve_by_a_clock", str(office.clock_file))
     command = (*module, "serve", "--data", str(office.folder.root), "--port", "0", "--log-level", "error")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BAILIWICK_")}
     async with await anyio.open_process(command, cwd=ROOT, stderr=None, env=environment) as process:

@@ -1,4 +1,4 @@
-"""The published material of a tau domain, read where it lies: tools, data and gold calls. Nothing of it is here."""
+"""The published material of a tau domain, read where it lies: tools, data and gold calls."""
 
 from __future__ import annotations
 

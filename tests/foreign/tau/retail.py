@@ -8,6 +8,7 @@ at once. What they call the fields that they add is the simulator's, or its reco
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tests.foreign.tau.arithmetic import calculate
@@ -23,7 +24,10 @@ class Retail:
         self._db = database
 
     def find_user_id_by_email(self, email: str) -> str:
-        return self._find(lambda user: user["email"].lower() == email.lower())
+        def is_meant(user: Document) -> bool:
+            return bool(user["email"].lower() == email.lower())
+
+        return self._find(is_meant)
 
     def find_user_id_by_name_zip(self, first_name: str, last_name: str, zip: str) -> str:
         wanted = (first_name.lower(), last_name.lower(), zip)
@@ -139,7 +143,7 @@ class Retail:
             exchange_price_difference=difference,
         )
 
-    def _find(self, is_meant: Any) -> str:
+    def _find(self, is_meant: Callable[[Document], bool]) -> str:
         for key, user in self._db.all("users"):
             if is_meant(user):
                 return key

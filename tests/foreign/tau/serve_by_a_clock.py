@@ -2,8 +2,8 @@
 
     python -m tests.foreign.tau.serve_by_a_clock FILE serve --data DIR …
 
-It is the same command in the same kind of process; only the ledger's clock is another one, so that an approval
-can expire without anybody waiting for it.
+It is the same command in the same kind of process; only its clock is another one, so that an approval can
+expire without anybody waiting for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 
     assembly.open_ledger = open_ledger
     for module in (app, http_app, operation):
-        module.system_now_ms = now_ms
+        vars(module)["system_now_ms"] = now_ms
     cli.main()
 
 
