@@ -1,4 +1,4 @@
-"""Every call that somebody else recorded, by a scripted agent: in the step that has its tool and in all others.
+"""Every call that somebody else recorded, made by a scripted agent where its tool is and where it is not.
 
 The agent walks the workflows of its domain over HTTP with the SDK's client, each task from a fresh database.
 """

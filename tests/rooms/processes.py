@@ -44,7 +44,7 @@ class Served:
 
 @asynccontextmanager
 async def server_process(stage: Stage, **settings: str) -> AsyncGenerator[Served]:
-    """A server process that answers, with more settings if need be. It is killed at the end if it still lives."""
+    """A server process that answers, under more settings if need be. Killed at the end if it still lives."""
     command = (*BAILIWICK, "serve", "--data", str(stage.folder.root), "--port", "0", "--log-level", "error")
     more = {f"BAILIWICK_{name.upper()}": value for name, value in settings.items()}
     async with await anyio.open_process(command, cwd=ROOT, stderr=None, env=os.environ | more) as process:
