@@ -147,7 +147,7 @@ NOT_YET: Mapping[int, str] = {
     89: "tests of redemption carry no number for it yet",
     90: "the ledger's status of a version is tested with one server only",
 }
-"""Cases that no test shows yet, each with its reason in a line. A case that has a test does not stand here."""
+"""Cases that no test shows yet, each with its reason. A case that has a test does not stand here."""
 
 _NUMBERS = re.compile(r"(?:test_|[\[-])case(s?)_(\d+(?:_(?:and_)?\d+(?![0-9a-z]))*)(?![0-9a-z])")
 

@@ -1,4 +1,4 @@
-"""Each adversarial case has a test that carries its number, or stands in a list with the reason why not yet."""
+"""Each adversarial case has a test that carries its number, or stands in a list with the reason for it."""
 
 from __future__ import annotations
 
