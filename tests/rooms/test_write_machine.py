@@ -20,7 +20,7 @@ DEPTH = int(os.environ.get("BAILIWICK_TEST_DEPTH", "1"))
 ROUNDS = settings(
     max_examples=15 * DEPTH, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
-BITE = settings(ROUNDS, max_examples=80, phases=[Phase.generate], database=None, derandomize=True)
+BITE = settings(ROUNDS, max_examples=60, phases=[Phase.generate], database=None, derandomize=True)
 
 
 @pytest.fixture(scope="module")

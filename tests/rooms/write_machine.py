@@ -42,7 +42,8 @@ SERVER = st.integers(0, 1)
 TOOL = st.sampled_from(sorted(NEEDED))
 ITEM = st.sampled_from(["i-1", "i-2"])
 PRICE = st.sampled_from([1, 2])
-PICK = st.integers(0, 1_000)
+PICK = st.integers(0, 5)
+LAST = -1
 PERSON = st.sampled_from(["rita", "remy", "olga", "olivia"])
 BEHAVIOUR = st.sampled_from(["work", "work", "work", "refuse", "fail_after", "crash_before", "crash_after"])
 
@@ -137,6 +138,13 @@ class WriteMachine(RuleBasedStateMachine):
         arguments: JsonObject = {"item_id": item, "price": price}
         self._remember(run, tool, arguments, self._refused(server, run, tool, arguments, None), server)
 
+    @rule(server=SERVER, pick=PICK, item=ITEM, price=PRICE)
+    def have_approved(self, server: int, pick: int, item: str, price: int) -> None:
+        """Call without a token, and let everybody who may approve it do so."""
+        self.ask(server, pick, item, price)
+        for person in MAY_APPROVE if self.asked else ():
+            self.judge(server, LAST, person, "approve")
+
     @precondition(lambda self: self.asked)
     @rule(server=SERVER, pick=PICK, person=PERSON, verdict=st.sampled_from(["approve"] * 5 + ["deny"]))
     def judge(self, server: int, pick: int, person: str, verdict: Choice) -> None:
@@ -184,6 +192,13 @@ class WriteMachine(RuleBasedStateMachine):
         self._spend(server, asked, asked.run, asked.tool, asked.arguments, behaviour)
 
     @precondition(lambda self: self.asked)
+    @rule(server=SERVER, pick=PICK, item=ITEM, price=PRICE)
+    def spend_with_arguments_swapped(self, server: int, pick: int, item: str, price: int) -> None:
+        """Bring a token where it belongs, perhaps with other arguments."""
+        asked = self._pick(pick)
+        self._spend(server, asked, asked.run, asked.tool, {"item_id": item, "price": price}, "work")
+
+    @precondition(lambda self: self.asked)
     @rule(server=SERVER, pick=PICK, other=PICK, tool=TOOL, item=ITEM, price=PRICE)
     def spend_on_another(
         self, server: int, pick: int, other: int, tool: str, item: str, price: int
@@ -216,18 +231,27 @@ class WriteMachine(RuleBasedStateMachine):
         if isinstance(said, Answer):
             run.step, run.epoch = following, run.epoch + 1
 
-    @rule(minutes=st.sampled_from([1, 30, 61]))
+    @rule(server=SERVER, pick=PICK)
+    def move_there_and_back(self, server: int, pick: int) -> None:
+        """The run is where it was, and yet not in the same epoch."""
+        self.move(server, pick)
+        self.move(server, pick)
+
+    @rule(minutes=st.sampled_from([1, 1, 29, 61]))
     def wait(self, minutes: int) -> None:
         """Time passes."""
         self.world.now_ms += minutes * 60_000
 
-    @rule(server=SERVER, frozen=st.sampled_from([True, False, False, False]))
-    def freeze(self, server: int, frozen: bool) -> None:
-        """An administrator stops everything, or lets it go on."""
-        self.world.servers[server].work(partial(set_frozen, frozen=frozen, by="olga", reason="r"))
-        self.frozen = frozen
+    @rule(server=SERVER, let_go=st.booleans())
+    def freeze(self, server: int, let_go: bool) -> None:
+        """An administrator stops everything; it is tried; and perhaps everything goes on."""
+        for frozen in (True, False) if let_go or self.frozen else (True,):
+            self.world.servers[server].work(partial(set_frozen, frozen=frozen, by="olga", reason="r"))
+            self.frozen = frozen
+            if self.asked:
+                self.spend(server, LAST, "work")
 
-    @rule(server=SERVER, files=st.sampled_from([0, 0, 0, 1]))
+    @rule(server=SERVER, files=st.sampled_from([0, 0, 0, 0, 0, 1]))
     def restart(self, server: int, files: int) -> None:
         """A server starts again, perhaps with other files."""
         self.world.restart(server, files)
@@ -247,8 +271,8 @@ class WriteMachine(RuleBasedStateMachine):
 
     def _pick(self, pick: int) -> Asked:
         # The newest requests are the interesting ones: older ones are mostly spent or out of time.
-        newest = list(self.asked.values())[-6:]
-        return newest[pick % len(newest)]
+        newest = list(self.asked.values())[-3:]
+        return newest[pick % len(newest)] if pick >= 0 else newest[-1]
 
     def _may(self, server: int, asked: Asked, run: Run, tool: str, arguments: JsonObject) -> bool:
         """Whether this call may have its effect: every reason why not, in the model's own words."""
