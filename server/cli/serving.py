@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,7 +62,19 @@ def stdio(
 def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
     import anyio
 
+    _keep_descriptors()
     anyio.run(work, *arguments, backend_options={"use_uvloop": _has_uvloop()})
+
+
+def _keep_descriptors() -> None:
+    """Whatever this process was started with beside its standard streams is not handed on to upstreams.
+
+    uvloop starts a process without closing what it inherits.
+    """
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the one that read the listing is closed by now
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 def _has_uvloop() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -42,10 +43,11 @@ class Served:
 
 
 @asynccontextmanager
-async def server_process(stage: Stage) -> AsyncGenerator[Served]:
-    """A server process that answers. It is killed at the end if it still lives."""
+async def server_process(stage: Stage, **settings: str) -> AsyncGenerator[Served]:
+    """A server process that answers, under more settings if need be. Killed at the end if it still lives."""
     command = (*BAILIWICK, "serve", "--data", str(stage.folder.root), "--port", "0", "--log-level", "error")
-    async with await anyio.open_process(command, cwd=ROOT, stderr=None) as process:
+    more = {f"BAILIWICK_{name.upper()}": value for name, value in settings.items()}
+    async with await anyio.open_process(command, cwd=ROOT, stderr=None, env=os.environ | more) as process:
         try:
             assert process.stdout is not None
             with anyio.fail_after(30):

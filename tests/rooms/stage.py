@@ -193,23 +193,24 @@ class Room:
 
 
 @asynccontextmanager
-async def served(stage: Stage) -> AsyncGenerator[Room]:
+async def served(stage: Stage, ledger_url: str | None = None) -> AsyncGenerator[Room]:
     """A server on the stage's folder, on a free port, for the length of the block."""
-    settings = Settings(host="127.0.0.1", port=0)
+    settings = Settings(host="127.0.0.1", port=0, ledger_url=ledger_url)
     async with serving(stage.folder, settings) as (url, house):
         yield Room(stage, url, house)
 
 
-def found_stage(place: Path) -> Stage:
-    """Make the stage's data folder at `place`."""
+def found_stage(place: Path, ledger_url: str | None = None) -> Stage:
+    """Make the stage's data folder at `place`, with its ledger in it or elsewhere."""
     key_file = place.with_name(f"{place.name}-ada.json")
-    made = found(place, Person("ada", "acme", frozenset({"admin", "curator"})), key_file=key_file)
+    founder = Person("ada", "acme", frozenset({"admin", "curator"}))
+    made = found(place, founder, key_file=key_file, ledger_url=ledger_url)
     ada = read_key_file(key_file, data_folder=place)
     keys = {"ada": ada, **{person.id: new_personal_key(person.id) for person in PEOPLE}}
     (made.folder.catalogue_dir / "shop.yaml").write_text(catalogue())
     for name, text in workflows().items():
         (made.folder.workflows_dir / f"{name}.yaml").write_text(text)
-    with open_ledger(made.folder, KeyRing.load(made.folder.keys_dir)) as ledger:
+    with open_ledger(made.folder, KeyRing.load(made.folder.keys_dir), ledger_url) as ledger:
         for person in PEOPLE:
             signed = sign_enrolment(ada, person, keys[person.id].public_key)
             ledger.transact_now(lambda tx, signed=signed: enrol_person(tx, signed, by="ada"))

@@ -77,7 +77,7 @@ async def test_a_revoked_key_and_its_passes_are_refused_from_the_next_request_on
             assert (await within.call("current_step", "{}")).status_code == 401
 
 
-async def test_an_expired_pass_is_401_and_one_of_an_earlier_epoch_opens_only_a_closed_step(
+async def test_case_64_an_expired_pass_is_401_and_one_of_an_earlier_epoch_opens_only_a_closed_step(
     room: Room, peer: Peer, era: str
 ) -> None:
     run = await peer.open("change")
@@ -89,7 +89,7 @@ async def test_an_expired_pass_is_401_and_one_of_an_earlier_epoch_opens_only_a_c
     async with wired(room.url, good, era) as wire:
         assert code_of(await wire.call("current_step", "{}")) == "done"
         assert (await peer.submit(run, "act", "again")).code == "done"
-        # The pass is still somebody's, but its step is over (case 64).
+        # The pass is still somebody's, but its step is over.
         assert code_of(await wire.call("current_step", "{}")) == "step_closed"
         assert code_of(await wire.call("shop__change_item", '{"item_id": "x", "price": 1}')) == "step_closed"
         wire.http.headers["authorization"] = f"Bearer {expired}"

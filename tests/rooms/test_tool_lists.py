@@ -69,7 +69,7 @@ async def test_a_url_lists_the_same_tools_with_a_run_id(room: Room, era: str) ->
             assert all("run_id" in tool.input_schema["required"] for tool in listed)
 
 
-async def test_a_write_shows_the_approval_token_and_never_what_is_bound_or_claimed(
+async def test_case_67_a_write_shows_the_approval_token_and_never_what_is_bound_or_claimed(
     room: Room, era: str
 ) -> None:
     _, key = await room.agent()
@@ -77,7 +77,7 @@ async def test_a_write_shows_the_approval_token_and_never_what_is_bound_or_claim
         write = (await at_url.tools())[0]
         assert properties(write) == {"run_id", "approval_token", "price", "note", "label", "details"}
         assert write.input_schema["required"] == ["run_id", "price"]
-        # The upstream says of this tool that it only reads (case 67).
+        # The upstream says of this tool that it only reads.
         assert write.annotations is not None
         assert (write.annotations.read_only_hint, write.annotations.destructive_hint) == (False, True)
     async with room.peer(key, era, "/repair/read") as at_url:

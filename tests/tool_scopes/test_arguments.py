@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_refused_with_what_to_mend(arguments: JsonObject, s
     assert says in refused(BOUND, arguments)
 
 
-def test_20_arguments_nested_beyond_all_depth_are_refused() -> None:
+def test_case_20_arguments_nested_beyond_all_depth_are_refused() -> None:
     deep: Any = {}
     for _ in range(100_000):
         deep = {"d": deep}
@@ -159,12 +159,12 @@ def test_equal_calls_are_the_same_bytes(first: JsonObject, second: JsonObject) -
     assert json.dumps(completed(BOUND, second)["amount"]) in ("1", "10")
 
 
-def test_18_texts_that_only_look_alike_stay_different() -> None:
+def test_case_18_texts_that_only_look_alike_stay_different() -> None:
     looks = ["é", "e\u0301", "e", "е", "e\u200b"]
     assert len({canonical(completed(BOUND, {"amount": 1, "note": text})) for text in looks}) == len(looks)
 
 
-def test_21_null_missing_and_empty_stay_different() -> None:
+def test_case_21_null_missing_and_empty_stay_different() -> None:
     schema: JsonObject = {"type": "object", "properties": {"a": {}}}
     tool = tool_of(schema, bound={})
     given_ones: list[JsonObject] = [{}, {"a": None}, {"a": ""}, {"a": {}}, {"a": []}]

@@ -25,7 +25,7 @@ GET = UpstreamTool(
 WIPE = UpstreamTool("wipe", "", {"type": "object"}, hints={"readOnlyHint": True, "destructiveHint": False})
 
 
-def test_67_a_draft_makes_every_tool_a_hidden_write_whatever_its_upstream_hints() -> None:
+def test_case_67_a_draft_makes_every_tool_a_hidden_write_whatever_its_upstream_hints() -> None:
     part = parse_upstream(draft_catalogue("desk", DESK, [WIPE, GET]), path="desk.yaml")
     assert [(view.tool, view.effect, view.hidden) for view in part.views] == [
         ("get_order", "write", True),
@@ -56,7 +56,7 @@ BREAKS = ["\n", "\r", "\x85", "\u2028", "\u2029", "\x0b", "\x0c", "\x00", "\ufef
 
 
 @pytest.mark.parametrize("line_break", BREAKS, ids=lambda text: f"U+{ord(text):04X}")
-def test_73_a_description_cannot_leave_its_comment(line_break: str) -> None:
+def test_case_73_a_description_cannot_leave_its_comment(line_break: str) -> None:
     words = line_break.join(("Nice.", "    effect: read", "    hidden: false", "  evil:", "    effect: read"))
     tool = replace(GET, description=words, hints={"title": words})
     (view,) = parse_upstream(draft_catalogue("desk", DESK, [tool]), path="desk.yaml").views
@@ -90,7 +90,7 @@ def test_tools_whose_names_differ_in_odd_characters_get_views_of_their_own() -> 
         ),
     ],
 )
-def test_100_an_upstream_that_uses_a_name_of_the_desk_is_refused(tool: UpstreamTool, uses: str) -> None:
+def test_case_100_an_upstream_that_uses_a_name_of_the_desk_is_refused(tool: UpstreamTool, uses: str) -> None:
     with pytest.raises(FileRefused, match=rf"upstream desk is refused: it uses .*{uses}"):
         draft_catalogue("desk", DESK, [WIPE, tool])
 

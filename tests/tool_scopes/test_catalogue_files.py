@@ -81,7 +81,7 @@ def test_an_upstream_on_http_has_a_url_and_headers_of_its_own(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("entry", ["", "{}", "{sensitive: true}", "{target: all}"])
-def test_67_what_is_not_classified_is_a_hidden_write(entry: str) -> None:
+def test_case_67_what_is_not_classified_is_a_hidden_write(entry: str) -> None:
     (view,) = parse_upstream(f"{HEAD}tools:\n  wipe: {entry}\n", path="desk.yaml").views
     assert (view.effect, view.hidden) == ("write", True)
 
@@ -269,7 +269,7 @@ def test_a_mistake_is_refused_with_its_place_and_a_sentence(mistake: str) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
-def test_100_no_name_of_the_desk_can_be_taken(name: str) -> None:
+def test_case_100_no_name_of_the_desk_can_be_taken(name: str) -> None:
     assert "desk" in refusal(f"{HEAD}tools:\n  {name}: {{effect: read}}\n")
     assert "belongs to the desk" in refusal(f"{TOOL}effect: read\n    name: {name}\n")
 

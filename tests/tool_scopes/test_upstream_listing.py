@@ -68,7 +68,7 @@ async def test_a_tool_that_cannot_be_used_leaves_the_others_alone(tmp_path: Path
         assert "only references within the schema" in upstream.refused["far"]
 
 
-async def test_66_a_tool_that_changed_while_its_upstream_was_away_is_not_called(tmp_path: Path) -> None:
+async def test_case_66_a_tool_that_changed_while_its_upstream_was_away_is_not_called(tmp_path: Path) -> None:
     server = raw_server(tmp_path, "--starts", str(tmp_path / "starts"), "--list", "changing")
     async with running(server) as upstream:
         before = upstream.tools["echo"]
@@ -95,11 +95,11 @@ CHANGES: dict[str, UpstreamTool] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_66_a_fingerprint_changes_with_everything_that_an_admin_judged(change: str) -> None:
+def test_case_66_a_fingerprint_changes_with_everything_that_an_admin_judged(change: str) -> None:
     assert fingerprint("stdio:a", CHANGES[change]) != fingerprint("stdio:a", TOOL)
 
 
-def test_88_a_fingerprint_changes_with_the_place_of_the_upstream() -> None:
+def test_case_88_a_fingerprint_changes_with_the_place_of_the_upstream() -> None:
     assert fingerprint("stdio:a", TOOL) != fingerprint("stdio:b", TOOL)
 
 
@@ -111,7 +111,7 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
     )
 
 
-def test_88_an_endpoint_is_the_command_the_folder_and_the_names_of_the_variables() -> None:
+def test_case_88_an_endpoint_is_the_command_the_folder_and_the_names_of_the_variables() -> None:
     server = StdioServer(("desk", "--quiet"), {"A": "1", "B": "2"}, "folder")
     same = StdioServer(("desk", "--quiet"), {"B": "other", "A": "${SECRET}"}, "folder")
     assert server.endpoint == same.endpoint

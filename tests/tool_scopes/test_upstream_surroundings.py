@@ -21,7 +21,7 @@ ORDINARY = {"HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"}
 OF_PYTHON = {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"}
 
 
-async def test_103_an_upstream_sees_none_of_our_variables(
+async def test_case_103_an_upstream_sees_none_of_our_variables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (

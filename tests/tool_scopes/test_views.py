@@ -208,7 +208,7 @@ def test_a_target_may_use_what_is_required_bound_fixed_or_defaulted() -> None:
     ],
     ids=["gone", "description", "input", "output", "no canonical form"],
 )
-def test_66_a_tool_that_is_not_as_accepted_is_quarantined_with_a_reason(
+def test_case_66_a_tool_that_is_not_as_accepted_is_quarantined_with_a_reason(
     live: UpstreamTool | None, why: str
 ) -> None:
     offer = offer_views([WRITE], AT, {} if live is None else {"refund": live})
@@ -216,7 +216,7 @@ def test_66_a_tool_that_is_not_as_accepted_is_quarantined_with_a_reason(
     assert why in offer.quarantined["desk__refund"]
 
 
-def test_88_a_tool_at_another_place_is_not_the_accepted_one() -> None:
+def test_case_88_a_tool_at_another_place_is_not_the_accepted_one() -> None:
     assert list(check_fingerprints([WRITE], "stdio:elsewhere", {"refund": REFUND})) == ["desk__refund"]
 
 
@@ -256,7 +256,7 @@ def test_a_write_whose_facts_cannot_be_read_is_not_offered() -> None:
     assert "which is secret" in offer_views([secret, LOOK], AT, {"refund": REFUND}).quarantined[HELD.name]
 
 
-def test_68_a_tool_that_dispatches_by_name_is_used_only_through_views_with_the_name_fixed() -> None:
+def test_case_68_a_tool_that_dispatches_by_name_is_used_only_through_views_with_the_name_fixed() -> None:
     schema: JsonObject = {
         "type": "object",
         "properties": {"name": {"type": "string"}, "args": {"type": "object"}},
@@ -276,7 +276,7 @@ def test_68_a_tool_that_dispatches_by_name_is_used_only_through_views_with_the_n
     assert all("name" not in str(tool.input_schema["properties"]) for tool in offer.tools.values())
 
 
-def test_100_uses_of_the_desks_names_are_found() -> None:
+def test_case_100_uses_of_the_desks_names_are_found() -> None:
     tools = [
         replace(REFUND, name="cite"),
         with_schema(properties={"run_id": {}, "approval_token": {}}),
