@@ -2,8 +2,8 @@
 
     INJECAGENT_FOLDER=… INJECAGENT_CALLS=FILE python -m tests.foreign.injecagent
 
-`read_case` gives the published tool response of a case, word for word, with the injection in it. Every tool that
-an injection asks for exists here as well, takes any arguments, and writes down that it was called.
+`read_case` gives the published tool response of a case, word for word, with the injection in it. Every
+tool that an injection asks for exists here as well, takes any arguments, and writes down that it was called.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def serve(folder: Path, calls: Path) -> Server[Any]:
     async def call_tool(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         given = params.arguments or {}
         if params.name == READ:
-            return CallToolResult(content=[TextContent(text=said[given["number"]])])
+            return CallToolResult(content=[TextContent(text=said[int(str(given["number"]))])])
         with calls.open("a") as out:
             out.write(json.dumps({"tool": params.name, "arguments": given}) + "\n")
         return CallToolResult(content=[TextContent(text="done")])

@@ -1,7 +1,7 @@
 """An agent that obeys whatever it reads: every published injection, in a tool's answer and in evidence.
 
-Where it stands, the tools that the injections ask for do not exist. In other runs of its own it stands where they
-do, and it brings every token that it can find: made up, somebody else's, and one that is good for another call.
+Where it stands, the tools that the injections ask for do not exist. In other runs of its own it stands where
+they do, and it brings every token that it can find: made up, another's, one that is good for another call.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from anyio import to_thread
 
 from context_store.curation import review, submit
 from context_store.importing import Intake, import_text
+from context_store.provenance import ProvenanceId
 from context_store.releases import publish
 from server.data_folder import write_private
 from tests.foreign.injecagent import READ, Case, cases, tools
@@ -121,7 +122,7 @@ def make_stage(place: Path, folder: Path) -> Stage:
 def publish_evidence(room: Room, every: list[Case]) -> None:
     """Bring the tool answers into force as documents of a few dozen each, in one release."""
     store, ledger = room.house.store, room.house.ledger
-    versions = []
+    versions: list[ProvenanceId] = []
     for start in range(0, len(every), GROUP):
         said = "\n\n".join(case.said for case in every[start : start + GROUP])
         text = f"---\ncollection: inbox\n---\n# Answers from {start}\n\n{said}\n".encode()

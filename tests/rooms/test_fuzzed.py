@@ -1,4 +1,4 @@
-"""Whatever a caller sends as token, credential or arguments: an answer from the fixed set, and never a reason."""
+"""Whatever a caller sends as token, credential or arguments: an answer of the fixed set, never a reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tests.rooms.stage import Room, Stage, served
 from tests.rooms.wire import Wire, wired
 
 CHANGE = "shop__change_item"
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+ALL_CHECKS: list[HealthCheck] = [*HealthCheck]  # pyright: ignore[reportAssignmentType] - a metaclass of its own
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=ALL_CHECKS)
 
 NUMBERS = st.one_of(
     st.integers(), st.floats(), st.sampled_from([2**53, 2**53 + 1, 1e308, -0.0, float("nan"), float("inf")])
@@ -36,17 +37,27 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 NAMES = st.sampled_from(["item_id", "price", "note", "label", "details", "approval_token", "run_id"]) | TEXTS
 ARGUMENTS = st.dictionaries(NAMES, VALUES, max_size=6)
+
+
+def _joined(*parts: str) -> str:
+    return "".join(parts)
+
+
+def _cut(value: dict[str, Any], length: int, junk: bytes) -> bytes:
+    return json.dumps(value).encode()[:length] + junk
+
+
 NEARLY = st.builds(
-    lambda prefix, body, tail: prefix + body + tail,
+    _joined,
     st.sampled_from(["apr_", "APR_", "bwk_", "stp_", "", "apr", " apr_"]),
     st.integers(0, 2**130 - 1).map(base32) | TEXTS,
     st.sampled_from(["", " ", "\n", "=", "\x00", "0"]),
 )
 BYTES = st.binary(max_size=200) | st.builds(
-    lambda value, cut, junk: json.dumps(value).encode()[:cut] + junk,
+    _cut,
     ARGUMENTS,
     st.integers(0, 200),
-    st.sampled_from([b"", b"\xff", b"}", b'{"a":1', b"//", b"\x00", b'"\\u'] + [b"[" * 500]),
+    st.sampled_from([b"", b"\xff", b"}", b'{"a":1', b"//", b"\x00", b'"\\u', b"[" * 500]),
 )
 
 
@@ -56,9 +67,13 @@ BYTES = st.binary(max_size=200) | st.builds(
 def test_bytes_are_read_strictly_or_refused_in_a_sentence(raw: bytes) -> None:
     try:
         value = parse_strict(raw, max_bytes=65_536)
-    except CanonicalError as refused:
-        assert str(refused)
-        assert "Traceback" not in str(refused)
+    except CanonicalError as error:
+        value, refused = None, str(error)
+    else:
+        refused = None
+    if refused is not None:
+        assert refused
+        assert "Traceback" not in refused
         return
     try:
         written = canonical(value)

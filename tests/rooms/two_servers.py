@@ -1,7 +1,7 @@
 """Two servers in one process, over one ledger and one fake upstream, by a clock that stands still.
 
-A server is wired as the real one is (`server.assembly`); only its upstream is an object that writes down what it
-was sent, and the ledger's clock is the test's. So a server can crash between two lines of code.
+A server is wired as the real one is (`server.assembly`); only its upstream is an object that writes down what
+it was sent, and the ledger's clock is the test's. So a server can crash between two lines of code.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -87,7 +88,7 @@ class Server:
 
     house: House
     files: int
-    close: Callable[[], None]
+    close: Callable[[], object]
 
     def work(self, work: Callable[[Transaction], T]) -> T:
         """A transaction of this server's ledger."""
@@ -136,9 +137,7 @@ class TwoServers:
         house = self.servers[number].house
         return self._ask(call_tool, house, Caller(BOT), run, tool, arguments, token)
 
-    def use_at_once(
-        self, run: str, tool: str, arguments: JsonObject, token: str
-    ) -> list[Answer | Refused]:
+    def use_at_once(self, run: str, tool: str, arguments: JsonObject, token: str) -> list[Answer | Refused]:
         """The same call at both servers at once."""
         calls = [
             self._portal.start_task_soon(
@@ -174,7 +173,7 @@ class TwoServers:
             assembly.running_house(self.folders[number], settings)
         )
         house = running.__enter__()
-        return Server(house, files, lambda: bool(running.__exit__(None, None, None)) and None)
+        return Server(house, files, partial(running.__exit__, None, None, None))
 
     def _copy(self, founded: Stage, name: str) -> DataFolder:
         root = self.place / name

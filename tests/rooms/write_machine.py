@@ -1,7 +1,7 @@
-"""A machine that asks, approves, denies, revokes, spends, crashes, restarts, freezes and changes files at random.
+"""A machine that asks, approves, denies, revokes, spends, crashes, restarts, freezes at random.
 
-It keeps a model of its own of what a human signed for which call, far simpler than the gate's. A write may have
-its effect exactly when the model says so, and then it must have it: both ways are checked at each call.
+It keeps a model of its own of what a human signed for which call, far simpler than the gate's. A write may
+have its effect exactly when the model says so, and then it must have it: both ways are checked at each call.
 """
 
 from __future__ import annotations
@@ -200,9 +200,7 @@ class WriteMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.asked)
     @rule(server=SERVER, pick=PICK, other=PICK, tool=TOOL, item=ITEM, price=PRICE)
-    def spend_on_another(
-        self, server: int, pick: int, other: int, tool: str, item: str, price: int
-    ) -> None:
+    def spend_on_another(self, server: int, pick: int, other: int, tool: str, item: str, price: int) -> None:
         """Bring a token with a call that is perhaps another one, in a run that is perhaps another one."""
         run = self.runs[other % len(self.runs)]
         self._spend(server, self._pick(pick), run, tool, {"item_id": item, "price": price}, "work")
@@ -315,9 +313,7 @@ class WriteMachine(RuleBasedStateMachine):
         if behaviour not in ("work", "refuse"):
             self.in_the_way.add(str(arguments["item_id"]))
 
-    def _refused(
-        self, server: int, run: Run, tool: str, arguments: JsonObject, token: str | None
-    ) -> Refused:
+    def _refused(self, server: int, run: Run, tool: str, arguments: JsonObject, token: str | None) -> Refused:
         said = self.world.use(server, run.id, tool, dict(arguments), token)
         assert isinstance(said, Refused)
         return said
