@@ -89,7 +89,7 @@ async def test_a_file_is_written_once_and_only_as_it_was_approved(
             assert (await use(desk, run, write, token))["code"] == "approval_pending"
             shown = newcomer.say("approval", "show", request, by="rob").out
             assert f"files__write_file on file:{note}" in shown
-            assert r"content  \"We close at 5.\n\"" in shown
+            assert r'content  "We close at 5.\n"' in shown
             assert newcomer.say("approval", "approve", request, by="rob").line == request
             other = await use(desk, run, {**write, "content": "We close at 6.\n"}, token)
             assert other["code"] == "approval_mismatch"
