@@ -110,7 +110,8 @@ def _write_words(cursor: Cursor) -> None:
     ranks = range(_STOPPED, _WORDS)
     both = [informative_words(word_of(rank))[0] for rank in ranks]
     cursor.execute(
-        """CREATE TEMP TABLE words AS SELECT unnest($ranks::INTEGER[]) AS rank, unnest($words::VARCHAR[]) AS word,
+        """CREATE TEMP TABLE words AS
+        SELECT unnest($ranks::INTEGER[]) AS rank, unnest($words::VARCHAR[]) AS word,
             unnest($folded::BIGINT[]) AS folded, unnest($stems::BIGINT[]) AS stem""",
         {
             "ranks": list(ranks),
@@ -124,16 +125,22 @@ def _write_words(cursor: Cursor) -> None:
 def _write_part(cursor: Cursor, first: int, count: int) -> None:
     asked: dict[str, Any] = {"first": first, "count": count}
     # The inverse of the distribution's integral: a rank for each even draw.
+    asked |= {
+        "words": _WORDS,
+        "tokens": _TOKENS,
+        "source": _OF_A_SOURCE,
+        "rare": (_WORDS + 2.7) ** -0.07,
+        "often": 2.7**-0.07,
+    }
     cursor.execute(
-        f"""CREATE OR REPLACE TEMP TABLE tokens AS
+        """CREATE OR REPLACE TEMP TABLE tokens AS
         WITH drawn AS (
             SELECT p AS passage,
-                CAST(pow(random() * (pow({_WORDS} + 2.7, -0.07) - pow(2.7, -0.07)) + pow(2.7, -0.07), -1 / 0.07)
-                    - 2.7 AS INTEGER) AS rank
-            FROM range($first, $first + $count) t(p), range({_TOKENS})
+                CAST(pow(random() * ($rare - $often) + $often, -1 / 0.07) - 2.7 AS INTEGER) AS rank
+            FROM range($first, $first + $count) t(p), range($tokens)
         )
-        SELECT passage // {_OF_A_SOURCE} + 1 AS key, passage % {_OF_A_SOURCE} AS ordinal, word, folded, stem
-        FROM drawn JOIN words USING (rank)""",
+        SELECT passage // $source + 1 AS key, passage % $source AS ordinal, word, folded, stem
+        FROM drawn JOIN words USING (rank) WHERE rank < $words""",
         asked,
     )
     cursor.execute(
@@ -161,11 +168,11 @@ _STATEMENTS: Final = (
         CASE WHEN key % 11 = 0 THEN {NOW_MS + _DAY_MS} ELSE {NOW_MS - 900 * _DAY_MS} END AS valid_from_ms,
         CASE WHEN key % 13 = 0 THEN {NOW_MS - _DAY_MS} ELSE {NOW_MS + 900 * _DAY_MS} END AS valid_until_ms,
         passages, terms
-    FROM ({_SOURCES})""",
+    FROM ({_SOURCES})""",  # noqa: S608
     f"""INSERT INTO published SELECT DISTINCT key, '{TENANT}', 's' || key, 1,
-        CASE WHEN key % 17 = 0 THEN 1 END FROM part""",
+        CASE WHEN key % 17 = 0 THEN 1 END FROM part""",  # noqa: S608
     f"""INSERT INTO source_access SELECT DISTINCT '{TENANT}', 's' || key, 1,
-        CASE key % 3 WHEN 0 THEN ['l' || key % 5] ELSE [] END, 'general' FROM part""",
+        CASE key % 3 WHEN 0 THEN ['l' || key % 5] ELSE [] END, 'general' FROM part""",  # noqa: S608
     """INSERT INTO passages
     SELECT key, ordinal, e - length(words), e, [] FROM (
         SELECT key, ordinal, words,

@@ -9,7 +9,7 @@ are in force.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from context_store.conflicts import Conflict, declared_conflicts, spoken_conflicts
 from context_store.grants import ReadGrant
@@ -25,7 +25,7 @@ from context_store.store import KnowledgeStore
 from context_store.tables import bundle_versions, bundles, bundles_shown
 from context_store.units import Unit, weigh
 from context_store.withheld import withheld_for_access
-from ledger.canonical import JsonObject, canonical
+from ledger.canonical import JsonObject, canonical, parse_strict
 from ledger.entries import Entry, RestsOn
 from ledger.transaction import Reading, Transaction
 
@@ -167,25 +167,58 @@ def record_bundle(tx: Transaction, bundle: Bundle, grant: ReadGrant) -> str:
     raw, digest, name = bundle.as_bytes(), bundle.digest, bundle.id
     if tx.one(bundles.select().where(bundles.c.bundle == name)) is None:
         _store(tx, bundle, name, digest, raw)
-    showing = {"run": grant.run, "bundle": name, "step": grant.step, "epoch": grant.epoch}
+    left_out: list[JsonObject] = [{"id": left.id, "why": left.why} for left in bundle.left_out[:MAX_LEFT_OUT]]
+    receipt: JsonObject = {"left_out": [*left_out], "left_out_count": len(bundle.left_out)}
+    _record(tx, bundle.as_json(), name, digest, grant, receipt)
+    return name
+
+
+def record_showing(tx: Transaction, raw: bytes, grant: ReadGrant) -> str:
+    """Note that the grant's run is shown a stored bundle again; returns its id. `raw` is as it was stored."""
+    body = parse_strict(raw, max_bytes=len(raw))
+    if grant.run is None or not isinstance(body, dict):
+        raise ValueError("A stored bundle is shown again to a step of a run.")
+    digest = bundle_digest(raw)
+    _record(tx, body, bundle_id(digest), digest, grant, {"again": True})
+    return bundle_id(digest)
+
+
+def _record(
+    tx: Transaction, body: JsonObject, name: str, digest: str, grant: ReadGrant, receipt: JsonObject
+) -> None:
+    """What the log keeps of a showing: what was shown by id, and what was left out and why."""
     c = bundles_shown.c
+    showing = {"run": grant.run, "bundle": name, "step": grant.step, "epoch": grant.epoch}
     before = bundles_shown.select().where(
         (c.run == grant.run) & (c.bundle == name) & (c.step == grant.step) & (c.epoch == grant.epoch)
     )
     if tx.one(before) is None:
         tx.execute(bundles_shown.insert().values(**showing, at_ms=tx.now_ms))
-    quoted = [RestsOn(name, "quotes", str(place)) for item in bundle.items for place in (item.id, *item.also)]
+    items = cast("list[JsonObject]", body["items"])
+    quoted = [str(place) for item in items for place in (item["id"], *cast("list[str]", item["also"]))]
+    tokens = cast("JsonObject", body["budget"])
+    entry: JsonObject = {
+        "bundle": name,
+        "digest": digest,
+        "step": grant.step,
+        "epoch": grant.epoch,
+        "release": body["release"],
+        "sufficiency": body["sufficiency"],
+        "items": [item["id"] for item in items],
+        "tokens": {"budget": tokens["tokens"], "used": tokens["used"]},
+        **receipt,
+    }
+    edges = [RestsOn(name, "quotes", place) for place in quoted]
     tx.append(
         Entry(
             "bundle.served",
             grant.tenant,
-            _receipt(bundle, name, digest, grant),
+            entry,
             principal=grant.principal,
             run=grant.run,
-            rests_on=(*quoted, RestsOn(grant.run, "was_shown", name)),
+            rests_on=(*edges, RestsOn(str(grant.run), "was_shown", name)),
         )
     )
-    return name
 
 
 def _sufficiency(
@@ -219,19 +252,3 @@ def _store(tx: Transaction, bundle: Bundle, name: str, digest: str, raw: bytes) 
                 for source, version in sorted(quoted)
             ],
         )
-
-
-def _receipt(bundle: Bundle, name: str, digest: str, grant: ReadGrant) -> JsonObject:
-    """What the log keeps of a showing: what was shown by id, and what was left out and why."""
-    return {
-        "bundle": name,
-        "digest": digest,
-        "step": grant.step,
-        "epoch": grant.epoch,
-        "release": bundle.release,
-        "sufficiency": bundle.sufficiency,
-        "items": [str(item.id) for item in bundle.items],
-        "tokens": {"budget": bundle.budget, "used": bundle.used},
-        "left_out": [{"id": left.id, "why": left.why} for left in bundle.left_out[:MAX_LEFT_OUT]],
-        "left_out_count": len(bundle.left_out),
-    }

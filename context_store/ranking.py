@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from context_store.reach import Reach
 from context_store.terms import Word, term_id
@@ -34,8 +34,7 @@ _FEW: Final = 2_000
 """So many postings are added sooner than it is found out that they need not be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A passage's number in its reach; its score; how many of the sentence's words it holds, by their stems,
     and what part of their weight.
     """

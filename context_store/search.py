@@ -17,8 +17,7 @@ weighs its idf; one that no passage holds weighs most.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from context_store.errors import StoreError
 from context_store.index import Name
@@ -51,8 +50,7 @@ class NeedRefused(StoreError):
     """A need that cannot be searched for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A passage that was found, with its fused score; how strong it is, from 0 to 1, beside the best passage
     for one of the need's sentences; and by rule `cover-2`, whether it answers one, and whether it is related
     to one.

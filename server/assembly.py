@@ -16,6 +16,7 @@ from policies.cedar import PolicySet
 from policies.gate_state import GateDigests, load_gate
 from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
+from server.retrieval import equip
 from server.settings import Settings
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.catalogue_files import load_catalogue
@@ -45,6 +46,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
         ring = KeyRing.load(folder.keys_dir)
         ledger = opened.enter_context(open_ledger(folder, ring, settings.ledger_url))
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
+        equip(store, settings)
         digests = GateDigests(
             policy=policies.digest,
             catalogue=catalogue.digest,

@@ -87,4 +87,4 @@ def conflict_in_words(conflict: Printed) -> str:
     """What two sources say differently."""
     sides = conflict.get("sides", [])
     said = "; ".join(f"{plain(side.get('item'))} says {plain(side.get('value'))}" for side in sides)
-    return f"{plain(conflict['fact'])}: {said}"
+    return f"{plain(conflict.get('fact') or 'another ' + str(conflict.get('kind')))}: {said}"

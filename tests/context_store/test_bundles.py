@@ -13,9 +13,9 @@ from context_store.errors import StoreUnavailable
 from context_store.grants import CurationGrant
 from context_store.provenance import ProvenanceId
 from context_store.releases import retire
-from context_store.tokens import estimate_tokens
 from context_store.shown import read_bundle, showings, was_shown
 from context_store.tables import bundles
+from context_store.tokens import estimate_tokens
 from tests.context_store.library import NOW, TENANT, Library
 
 DAY = 86_400_000

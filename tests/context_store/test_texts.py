@@ -13,7 +13,7 @@ from context_store.extract import MAX_BYTES, extract, read_file
 from context_store.normalise import stored_text
 from context_store.passages import LONG, split_markdown, split_plain
 from context_store.sentences import sentence_spans
-from context_store.terms import informative_words, terms
+from context_store.terms import informative_words
 
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\n\n\t \r.!?#-*>|`:=1é́👩‍👩‍👧字"),
