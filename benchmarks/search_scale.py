@@ -91,7 +91,7 @@ def _time(store: KnowledgeStore, peer: Tantivy, side: str, need: str) -> float:
 
 
 def _check(store: KnowledgeStore, peer: Tantivy, asked: list[str]) -> None:
-    """Frequencies are counted within the grant here, and over everything there: the order differs a little."""
+    """Frequencies are counted within the grant here, over everything there: the order differs a little."""
     shared = wanted = 0
     for need in asked:
         ours = {

@@ -196,6 +196,17 @@ def _standing(
     return standing_of(own.status, own.valid_from_ms, own.valid_until_ms, now_ms), successor
 
 
+def standing_in(reading: Reading, tenant: str, cited: ProvenanceId, now_ms: int) -> Standing | None:
+    """How a version stands now; None when the ledger knows none of that id."""
+    c = version_status.c
+    row = reading.one(
+        version_status.select().where(
+            (c.tenant == tenant) & (c.source == cited.source) & (c.version == cited.version)
+        )
+    )
+    return None if row is None else standing_of(row.status, row.valid_from_ms, row.valid_until_ms, now_ms)
+
+
 def standing_of(status: str, valid_from_ms: int | None, valid_until_ms: int | None, now_ms: int) -> Standing:
     """How a version stands at `now_ms`, from its status in the ledger (published, superseded or retired) and
     its validity.

@@ -11,6 +11,7 @@ from pydantic import Field
 from context_store.curation import Status, review, submit
 from context_store.grants import CurationGrant
 from context_store.importing import Intake, import_text
+from context_store.meaning import embed, lacking_vectors
 from context_store.provenance import ProvenanceId
 from context_store.releases import Release, list_releases, publish
 from context_store.sources import SourceListed, VersionShown, list_sources, show_version
@@ -128,6 +129,8 @@ def _publish(desk: OperationDesk, person: Person, given: Publish) -> JsonObject:
             for status in source.versions
             if status.status == "in_review" and status.reviewed_by is not None
         ]
+    # Before the release, so that one release is searched in one way from its first moment on.
+    embed(desk.store, lacking_vectors(desk.store, person.tenant, [version.source for version in wanted]))
     return _release(publish(desk.store, desk.ledger, person.tenant, wanted, person.id))
 
 
