@@ -73,7 +73,7 @@ def _rates(judged: list[tuple[str, bool, bool, frozenset[str]]], which: str, *, 
     least = (0.6, 0.8) if promised else (None, None)
     return [
         Row("conflicts", f"{what}, {which}", "share", mine, theirs, PEER, more=True, least=bound)
-        for what, mine, theirs, bound in zip(("recall", "precision"), ours, peer, least, strict=True)
+        for what, mine, theirs, bound in zip(("recall", "precision"), ours[:2], peer[:2], least, strict=True)
     ] + [Row("conflicts", f"false flags, {which}", "share", ours[2], peer[2], PEER)]
 
 

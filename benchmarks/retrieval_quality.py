@@ -88,7 +88,7 @@ def _own_ranking(library: Shelf) -> Ranking:
 
 
 def _peer_ranking(data: SciFact) -> Ranking:
-    import bm25s
+    import bm25s  # pyright: ignore[reportMissingTypeStubs]
 
     stem: Any = snowballstemmer.stemmer("porter")  # pyright: ignore[reportUnknownMemberType]
     library: Any = bm25s
@@ -178,7 +178,7 @@ def _top(library: Shelf, need: str, tokens: int) -> list[tuple[str, int, int]]:
     reach = library.store.reach(grant, grant.release, NOW_MS).current
     hits = evidence_among(search(reach, need))
     with library.store.reading() as cursor:
-        found = passages_at(cursor, reach, grant.release, [(hit.key, hit.ordinal) for hit in hits])
+        found = passages_at(cursor, reach, [(hit.key, hit.ordinal) for hit in hits])
     spans: list[tuple[str, int, int]] = []
     for hit in hits:
         passage = found[hit.key, hit.ordinal]

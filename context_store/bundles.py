@@ -106,32 +106,36 @@ def build_bundle(
     pinned: Sequence[str] = (),
     budget: int,
     now_ms: int,
+    as_of: int | None = None,
 ) -> Bundle:
     """The evidence for a need at `now_ms`, from what the grant covers.
 
     `pinned` names sources, versions or spans that are always in (see `pinned_items`); `budget` is in tokens
     by the store's counter. An empty need asks for the pinned items only. Nothing is recorded yet:
-    `record_bundle` before it is shown. Raises `NeedRefused` when the need is too long.
+    `record_bundle` before it is shown. `as_of` takes the library as it was in another release, or as it would
+    be in a candidate: for people who examine it, never for a run. Raises `NeedRefused` when the need is too
+    long.
     """
-    head = head_release(reading, grant.tenant)
-    reaches = store.reach(grant, head, now_ms)
+    head = head_release(reading, grant.tenant) if as_of is None else as_of
+    reaches = store.reach(grant, head, now_ms, fresh=as_of is not None)
     current = reaches.current
     with store.reading() as cursor:
-        pins = [(pin, pinned_items(cursor, current, grant, head, pin)) for pin in dict.fromkeys(pinned)]
+        pins = [(pin, pinned_items(cursor, current, grant, pin)) for pin in dict.fromkeys(pinned)]
         firm = [item for _, items in pins for item in items]
         meant = ranked_by_meaning(store, cursor, current, need)
         hits = evidence_among(search(current, need, meant=meant.ranking))
-        at = passages_at(cursor, current, head, [(hit.key, hit.ordinal) for hit in hits[:MOST_WEIGHED]])
+        at = passages_at(cursor, current, [(hit.key, hit.ordinal) for hit in hits[:MOST_WEIGHED]])
         found = [(hit, at[hit.key, hit.ordinal]) for hit in hits[:MOST_WEIGHED]]
         units = weigh(current, need, found)
-        declared = declared_conflicts(cursor, current, head, [*firm, *(passage for _, passage in found)])
+        declared = declared_conflicts(cursor, current, [*firm, *(passage for _, passage in found)])
         conflicts = (*declared, *spoken_conflicts([*_pinned_units(current, need, firm), *units]))
         selection = select(firm, conflicts, units, at.__getitem__, budget, store.counter)
         missing = [pin for pin, items in pins if not items]
         stale = any(was_in_force(cursor, reaches.former, grant, pin) for pin in missing) or (
             not found and bool(evidence_among(search(reaches.former, need)))
         )
-        withheld = withheld_for_access(store, cursor, grant, head, need, now_ms, current)
+        # Whoever examines a release chose the labels; a receipt is for what a run was shown.
+        withheld = () if as_of else withheld_for_access(store, cursor, grant, head, need, now_ms, current)
     return Bundle(
         tenant=grant.tenant,
         need=need,

@@ -55,7 +55,7 @@ class Conflict:
         return {"kind": self.kind, "fact": self.fact, "sides": [*sides]}
 
 
-def declared_conflicts(cursor: Cursor, reach: Reach, head: int, evidence: Sequence[Item]) -> list[Conflict]:
+def declared_conflicts(cursor: Cursor, reach: Reach, evidence: Sequence[Item]) -> list[Conflict]:
     """The declared facts that the evidence touches and that have several values, by name. `evidence` is in
     order of preference.
     """
@@ -67,7 +67,11 @@ def declared_conflicts(cursor: Cursor, reach: Reach, head: int, evidence: Sequen
     }
     preferred = {item.place: number for number, item in enumerate(evidence)}
     stated: defaultdict[str, dict[str, Place]] = defaultdict(dict)
-    rows = [row for row in cursor.execute(_DECLARED, asked).fetchall() if reach.covers(row[4])]
+    touched = [name for (name,) in cursor.execute(_TOUCHED, asked).fetchall()]
+    if not touched:
+        return []
+    declared = cursor.execute(_DECLARED, {"names": touched}).fetchall()
+    rows = [row for row in declared if reach.covers(row[4])]
     # Of several places with one value: the one that comes first in the evidence, else in the store.
     rows.sort(key=lambda row: preferred.get((row[4], row[5]), len(preferred)))
     for name, value, _, _, key, ordinal in rows:
@@ -109,14 +113,14 @@ def _json(value: str) -> str:
     return canonical(value).decode()
 
 
-# Every fact of the names that the evidence touches, as declared by any version: the reach says which count.
-_DECLARED = """
+_TOUCHED = """
 WITH evidence AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal)
-, touched AS (
-    SELECT DISTINCT f.name FROM facts f JOIN evidence e
-    ON e.key = f.key AND coalesce(e.ordinal = f.ordinal, true)
-)
+SELECT DISTINCT f.name FROM facts f JOIN evidence e ON e.key = f.key AND coalesce(e.ordinal = f.ordinal, true)
+"""
+
+# Every fact of these names, as declared by any version: the reach says which count.
+_DECLARED = """
 SELECT f.name, f.value, v.source, v.version, f.key, coalesce(f.ordinal, 0)
-FROM facts f JOIN touched USING (name) JOIN versions v USING (key)
+FROM facts f JOIN versions v USING (key) WHERE f.name IN (SELECT unnest($names::VARCHAR[]))
 ORDER BY f.name, f.value, v.source, v.version, f.ordinal
 """

@@ -88,20 +88,17 @@ def validity(from_ms: int | None, until_ms: int | None) -> JsonObject:
     }
 
 
-def passages_at(cursor: Cursor, reach: Reach, head: int, places: Sequence[Place]) -> dict[Place, Item]:
+def passages_at(cursor: Cursor, reach: Reach, places: Sequence[Place]) -> dict[Place, Item]:
     """The passages at these places, as far as they are reached, each as one item."""
     wanted = [place for place in dict.fromkeys(places) if reach.covers(place[0])]
     if not wanted:
         return {}
-    asked = {
-        "keys": [key for key, _ in wanted],
-        "ordinals": [ordinal for _, ordinal in wanted],
-        "head": head,
-    }
-    return {item.place: item for item in map(_item, cursor.execute(_AT, asked).fetchall())}
+    asked = {"keys": [key for key, _ in wanted], "ordinals": [ordinal for _, ordinal in wanted]}
+    rows = cursor.execute(_AT, asked).fetchall()
+    return {item.place: item for item in (_item(reach, row) for row in rows)}
 
 
-def pinned_items(cursor: Cursor, reach: Reach, grant: ReadGrant, head: int, pin: str) -> list[Item]:
+def pinned_items(cursor: Cursor, reach: Reach, grant: ReadGrant, pin: str) -> list[Item]:
     """What a pin stands for: `policy-14`, all passages of the version in force; `policy-14@3`, those of that
     one; `policy-14@3:120-188`, that span.
 
@@ -114,13 +111,13 @@ def pinned_items(cursor: Cursor, reach: Reach, grant: ReadGrant, head: int, pin:
     keys = _reached(cursor, reach, grant, source, cited)
     if not keys:
         return []
-    asked: dict[str, Any] = {"keys": keys, "head": head}
+    asked: dict[str, Any] = {"keys": keys}
     if cited is not None and cited.span is not None:
         first, last = cited.span
         rows = cursor.execute(_SPAN, {**asked, "first": first, "last": last}).fetchall()
     else:
         rows = cursor.execute(_WHOLE, asked).fetchall()
-    return [_item(row) for row in rows]
+    return [_item(reach, row) for row in rows]
 
 
 def was_in_force(cursor: Cursor, former: Reach, grant: ReadGrant, pin: str) -> bool:
@@ -149,35 +146,27 @@ _NO_MEANING = re.compile(r"[*`]+|[.,;:!]+(?=\s|$)|\b(?:an?|the)\b", re.IGNORECAS
 
 # Every query below gets keys of versions that a reach covers, and reads nothing else.
 
-_ACCESS = """
-access AS (
-    SELECT v.key, arg_max(a.collection, a.since_release) AS collection
-    FROM versions v JOIN source_access a USING (tenant, source)
-    WHERE v.key IN (SELECT unnest($keys::INTEGER[])) AND a.since_release <= $head GROUP BY v.key
-)"""
-
-_COLUMNS = "v.title, a.collection, v.authority, v.valid_from_ms, v.valid_until_ms"
+_COLUMNS = "v.title, v.authority, v.valid_from_ms, v.valid_until_ms"
 
 _PASSAGES = f"""
 SELECT v.key, p.ordinal, v.source, v.version, p.span_start, p.span_end,
     substr(v.text, p.span_start + 1, p.span_end - p.span_start), p.section, {_COLUMNS}
-FROM versions v JOIN passages p USING (key) JOIN access a USING (key)
+FROM versions v JOIN passages p USING (key)
 """  # noqa: S608
 
 _AT = f"""
-WITH wanted AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal), {_ACCESS}
+WITH wanted AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal)
 {_PASSAGES} JOIN wanted w ON w.key = p.key AND w.ordinal = p.ordinal
 """
 
-_WHOLE = f"WITH {_ACCESS} {_PASSAGES} ORDER BY v.version, p.ordinal"
+_WHOLE = f"{_PASSAGES} WHERE v.key IN (SELECT unnest($keys::INTEGER[])) ORDER BY v.version, p.ordinal"
 
 _SPAN = f"""
-WITH {_ACCESS}
 SELECT v.key, coalesce(p.ordinal, -1), v.source, v.version, $first::BIGINT, $last::BIGINT,
     substr(v.text, $first::BIGINT + 1, $last::BIGINT - $first::BIGINT), coalesce(p.section, []), {_COLUMNS}
-FROM versions v JOIN access a USING (key)
+FROM versions v
     LEFT JOIN passages p ON p.key = v.key AND p.span_start <= $first::BIGINT AND $first::BIGINT < p.span_end
-WHERE $last::BIGINT <= length(v.text)
+WHERE v.key IN (SELECT unnest($keys::INTEGER[])) AND $last::BIGINT <= length(v.text)
 """  # noqa: S608
 
 _NAMED = """
@@ -186,7 +175,7 @@ WHERE tenant = $tenant AND source = $source AND coalesce(version = $version::INT
 """
 
 
-def _item(row: tuple[Any, ...]) -> Item:
+def _item(reach: Reach, row: tuple[Any, ...]) -> Item:
     (
         key,
         ordinal,
@@ -197,7 +186,6 @@ def _item(row: tuple[Any, ...]) -> Item:
         quote,
         section,
         title,
-        collection,
         authority,
         valid_from,
         valid_until,
@@ -207,7 +195,7 @@ def _item(row: tuple[Any, ...]) -> Item:
         quote=quote,
         title=title,
         section=tuple(section),
-        collection=collection,
+        collection=reach.collection_of(key),
         authority=authority,
         valid_from_ms=valid_from,
         valid_until_ms=valid_until,

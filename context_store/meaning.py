@@ -93,11 +93,11 @@ class Meaning:
                 AND key IN (SELECT unnest($keys::INTEGER[]))""",
             {"model": self.model.name, "revision": self.model.revision, "keys": segment.keys.tolist()},
         )
-        while rows := cursor.fetchmany(256):
+        while rows := cast("list[tuple[int, bytes]]", cursor.fetchmany(256)):
             for key, raw in rows:
                 at = int(segment.keys.searchsorted(key))
                 first, last = int(segment.first[at]), int(segment.first[at + 1])
-                vectors[first:last] = np.frombuffer(cast("bytes", raw), dtype="<f4").reshape(last - first, -1)
+                vectors[first:last] = np.frombuffer(raw, dtype="<f4").reshape(last - first, -1)
                 have[at] = True
         return vectors, have
 

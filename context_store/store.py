@@ -140,9 +140,12 @@ class KnowledgeStore:
         finally:
             cursor.close()
 
-    def reach(self, grant: ReadGrant, head: int, now_ms: int) -> Reaches:
-        """What the grant reaches now: the versions in force that it covers, and those that were."""
-        return self.reaches.of(self.reading, grant, head, now_ms)
+    def reach(self, grant: ReadGrant, head: int, now_ms: int, *, fresh: bool = False) -> Reaches:
+        """What the grant reaches now: the versions in force that it covers, and those that were.
+
+        With `fresh` its query is asked whatever is known: a candidate may change under its number.
+        """
+        return self.reaches.of(self.reading, grant, head, now_ms, fresh=fresh)
 
     @contextmanager
     def writing(self) -> Generator[Cursor]:

@@ -147,4 +147,4 @@ async def test_case_69_prompts_completion_and_subscriptions_are_no_way_around(pe
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the newer era has no such request
         with pytest.raises(MCPError):
-            await peer.client.subscribe_resource("bundle://bnd_none")
+            await peer.client.subscribe_resource("bundle://bnd_none")  # pyright: ignore[reportDeprecated]
