@@ -73,7 +73,7 @@ define lock_file
 endef
 CORE_HEAD := 'What Bailiwick runs on, and the build backend of its editable installation.' \
   'pip install --require-hashes -r requirements.lock'
-DEV_HEAD := 'The core, PostgreSQL driver included, and what tests and checks need.' \
+DEV_HEAD := 'The core, PostgreSQL driver and tokenizers included, and what tests and checks need.' \
   'pip install --require-hashes -r requirements-dev.lock'
 SEMANTIC_HEAD := 'The core and the extra "semantic", without PyTorch: its builds differ by machine. Install the wanted build first:' \
   'pip install torch==2.13.0' \
@@ -83,7 +83,7 @@ lock: | $(BIN)/python ## Resolve the lock files again; UPGRADE=1 takes newer ver
 	@test -x .venv-lock/bin/uv || { $(BIN)/python -m venv .venv-lock && .venv-lock/bin/python -m pip -qq install $(UV); }
 	@echo 'torch ; python_version < "3"' > .venv-lock/without-torch.txt
 	$(call lock_file,requirements.lock,--group build,$(CORE_HEAD))
-	$(call lock_file,requirements-dev.lock,--group build --group dev --extra postgres -c requirements.lock,$(DEV_HEAD))
+	$(call lock_file,requirements-dev.lock,--group build --group dev --extra postgres --extra tokenizer -c requirements.lock,$(DEV_HEAD))
 	$(call lock_file,requirements-semantic.lock,--extra semantic -c requirements-dev.lock,$(SEMANTIC_HEAD))
 
 clean: ## Remove the virtual environments and what the tools cached

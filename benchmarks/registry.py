@@ -66,6 +66,30 @@ def _crash() -> Measure:
     return measure
 
 
+def _conflicts() -> Measure:
+    from benchmarks.conflicts import measure
+
+    return measure
+
+
+def _retrieval_quality() -> Measure:
+    from benchmarks.retrieval_quality import measure
+
+    return measure
+
+
+def _search_scale() -> Measure:
+    from benchmarks.search_scale import measure
+
+    return measure
+
+
+def _bundle() -> Measure:
+    from benchmarks.bundle import measure
+
+    return measure
+
+
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
     {
         "governed_call": Benchmark(
@@ -91,5 +115,14 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "What is lost, torn or doubled when importing, publishing and serving are killed 100 times.",
             _crash,
         ),
+        "retrieval_quality": Benchmark(
+            "What is found among public abstracts: documents ranked, and evidence sentences in bundles.",
+            _retrieval_quality,
+        ),
+        "conflicts": Benchmark("Contradictions found in public documents that misinform.", _conflicts),
+        "search_scale": Benchmark(
+            "A search over 100,000 and a million passages, against tantivy.", _search_scale
+        ),
+        "bundle": Benchmark("A whole bundle over 100,000 passages, recorded.", _bundle),
     }
 )

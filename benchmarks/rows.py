@@ -14,10 +14,12 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison, measured in one run. `ours` and `peer` are in `unit`, and less is better.
+    """One comparison, measured in one run. `ours` and `peer` are in `unit`; less is better, or with `more`,
+    more is.
 
     `metric` says in words what was measured. What was promised is shown to people and does not stand in the
-    JSON: `limit` is the largest ratio, `most` the largest value of ours in `unit`, None where nothing was.
+    JSON: `limit` is the largest ratio, `most` the largest and `least` the smallest value of ours in `unit`,
+    and with `beat` ours is more than the peer's. None where nothing was.
     """
 
     name: str
@@ -28,17 +30,23 @@ class Row:
     peer_name: str
     limit: float | None = None
     most: float | None = None
+    more: bool = False
+    least: float | None = None
+    beat: bool = False
 
     @property
     def ratio(self) -> float:
-        """Ours over the peer's."""
-        return self.ours / self.peer
+        """Ours over the peer's; 0 where the peer's is 0, which no ratio can say."""
+        return self.ours / self.peer if self.peer else 0.0
 
     @property
     def kept(self) -> bool:
         """Whether what was measured is within what was promised."""
-        return (self.limit is None or self.ratio <= self.limit) and (
-            self.most is None or self.ours <= self.most
+        return (
+            (self.limit is None or self.ratio <= self.limit)
+            and (self.most is None or self.ours <= self.most)
+            and (self.least is None or self.ours >= self.least)
+            and (not self.beat or self.ours > self.peer)
         )
 
     @property
@@ -46,6 +54,8 @@ class Row:
         """What was promised, in a few signs; empty where nothing was."""
         ratio = [] if self.limit is None else [f"ratio ≤ {self.limit:g}"]
         value = [] if self.most is None else [f"≤ {self.most:g} {self.unit}"]
+        value += [] if self.least is None else [f"≥ {self.least:g} {self.unit}"]
+        value += ["more than the peer"] if self.beat else []
         return ", ".join(ratio + value)
 
     def as_json(self) -> dict[str, Any]:
@@ -82,6 +92,6 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
         table.add_column("promised")
         for row in rows:
             if row.name == name:
-                cells = (row.metric, f"{row.ours:.2f}", f"{row.peer:.2f}", row.unit, row.peer_name)
+                cells = (row.metric, f"{row.ours:.3f}", f"{row.peer:.3f}", row.unit, row.peer_name)
                 table.add_row(*cells, f"{row.ratio:.2f}", row.promise, style=None if row.kept else "bold red")
         console.print(table)

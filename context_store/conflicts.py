@@ -1,24 +1,35 @@
-"""Contradictions: facts that sources in force declare with different values.
+"""Contradictions in the evidence: facts that sources in force declare with different values, and sentences
+of two sources that say the same thing with another value.
 
 A fact counts when a passage that states its value (or any passage of a version that declares it without
 stating it word for word) is among the evidence. Then one passage for every value is found, whether or not the
-search had it: both sides are always in the bundle.
+search had it. Sentences count when they are among the evidence themselves. Both sides are always in the
+bundle.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Final, Literal
 
-from context_store.grants import ReadGrant
-from context_store.items import Item, Place, items_at
-from context_store.readable import READABLE, parameters
-from context_store.store import Cursor
-from ledger.canonical import JsonObject, parse_strict
+from context_store.cursor import Cursor
+from context_store.items import Item, Place, passages_at, says
+from context_store.reach import Reach
+from context_store.statements import Kind, difference
+from context_store.units import Unit
+from ledger.canonical import JsonObject, canonical, parse_strict
+
+MOST_COMPARED: Final = 48
+"""How many sentences of the evidence are compared with each other, the most valuable ones."""
+
+MOST_CONFLICTS: Final = 8
+"""How many contradictions between sentences a bundle shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One value of a fact (as canonical JSON), and the item that stands for it."""
+    """One value (as canonical JSON), and the item that stands for it."""
 
     value: str
     item: Item
@@ -26,9 +37,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A fact with more than one value among what the grant covers; sides in the order of their values."""
+    """More than one value for one thing among what the grant covers.
 
-    fact: str
+    `kind` is `fact`, and then `fact` names it and the sides come in the order of their values; or what the
+    sentences differ in.
+    """
+
+    kind: Literal["fact"] | Kind
+    fact: str | None
     sides: tuple[Side, ...]
 
     def as_json(self) -> JsonObject:
@@ -36,47 +52,73 @@ class Conflict:
         sides: list[JsonObject] = [
             {"value": parse_strict(side.value), "item": str(side.item.id)} for side in self.sides
         ]
-        return {"fact": self.fact, "sides": [*sides]}
+        return {"kind": self.kind, "fact": self.fact, "sides": [*sides]}
 
 
-def find_conflicts(
-    cursor: Cursor, grant: ReadGrant, head: int, evidence: Sequence[Item], now_ms: int
-) -> list[Conflict]:
-    """The conflicts that the evidence touches, by name of the fact. `evidence` is in order of preference."""
+def declared_conflicts(cursor: Cursor, reach: Reach, evidence: Sequence[Item]) -> list[Conflict]:
+    """The declared facts that the evidence touches and that have several values, by name. `evidence` is in
+    order of preference.
+    """
     if not evidence:
         return []
     asked = {
-        **parameters(grant, head, now_ms),
         "keys": [item.place[0] for item in evidence],
         "ordinals": [item.place[1] for item in evidence],
     }
     preferred = {item.place: number for number, item in enumerate(evidence)}
     stated: defaultdict[str, dict[str, Place]] = defaultdict(dict)
-    rows = cursor.execute(_CONTESTED, asked).fetchall()
+    touched = [name for (name,) in cursor.execute(_TOUCHED, asked).fetchall()]
+    if not touched:
+        return []
+    declared = cursor.execute(_DECLARED, {"names": touched}).fetchall()
+    rows = [row for row in declared if reach.covers(row[4])]
     # Of several places with one value: the one that comes first in the evidence, else in the store.
     rows.sort(key=lambda row: preferred.get((row[4], row[5]), len(preferred)))
     for name, value, _, _, key, ordinal in rows:
         stated[name].setdefault(value, (key, ordinal))
-    places = [place for values in stated.values() for place in values.values()]
-    items = items_at(cursor, grant, head, places, now_ms)
+    contested = {name: values for name, values in sorted(stated.items()) if len(values) > 1}
+    items = passages_at(cursor, reach, [place for values in contested.values() for place in values.values()])
     return [
-        Conflict(name, tuple(Side(value, items[place]) for value, place in sorted(stated[name].items())))
-        for name in sorted(stated)
+        Conflict("fact", name, tuple(Side(value, items[place]) for value, place in sorted(values.items())))
+        for name, values in contested.items()
     ]
 
 
-_CONTESTED = f"""
-{READABLE}
-, evidence AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal)
-, declared AS (
-    SELECT f.name, f.value, r.source, r.version, f.key, f.ordinal FROM facts f JOIN current r USING (key)
-), touched AS (
-    SELECT DISTINCT d.name FROM declared d JOIN evidence e
-    ON e.key = d.key AND coalesce(e.ordinal = d.ordinal, true)
-), contested AS (
-    SELECT d.name FROM declared d JOIN touched USING (name) GROUP BY d.name HAVING count(DISTINCT d.value) > 1
-)
-SELECT d.name, d.value, d.source, d.version, d.key, coalesce(d.ordinal, 0)
-FROM declared d JOIN contested USING (name)
-ORDER BY d.name, d.value, d.source, d.version, d.ordinal
-"""  # noqa: S608
+def spoken_conflicts(units: Sequence[Unit]) -> list[Conflict]:
+    """What sentences of different sources say differently, of those that share a word with the need; the most
+    valuable first.
+    """
+    ranked = sorted((unit for unit in units if unit.cover > 0), key=lambda unit: (-unit.value, unit.item.id))
+    compared = [(says(unit.item.quote), unit.item) for unit in ranked[:MOST_COMPARED]]
+    found: list[Conflict] = []
+    told: set[str] = set()
+    for (words, one), (other_words, other) in combinations(compared, 2):
+        # Sentences that say the same are one side, whoever else says it.
+        if one.id.source == other.id.source or {words, other_words} <= told:
+            continue
+        said = difference(one.quote, other.quote)
+        if said is None:
+            continue
+        told |= {words, other_words}
+        sides = (Side(_json(said.one), one), Side(_json(said.other), other))
+        found.append(Conflict(said.kind, None, tuple(sorted(sides, key=lambda side: side.item.id))))
+        if len(found) == MOST_CONFLICTS:
+            break
+    return found
+
+
+def _json(value: str) -> str:
+    return canonical(value).decode()
+
+
+_TOUCHED = """
+WITH evidence AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal)
+SELECT DISTINCT f.name FROM facts f JOIN evidence e ON e.key = f.key AND coalesce(e.ordinal = f.ordinal, true)
+"""
+
+# Every fact of these names, as declared by any version: the reach says which count.
+_DECLARED = """
+SELECT f.name, f.value, v.source, v.version, f.key, coalesce(f.ordinal, 0)
+FROM facts f JOIN versions v USING (key) WHERE f.name IN (SELECT unnest($names::VARCHAR[]))
+ORDER BY f.name, f.value, v.source, v.version, f.ordinal
+"""

@@ -245,7 +245,7 @@ def drop_version(cursor: Cursor, tenant: str, source: str, version: int, *, with
         "SELECT key FROM versions WHERE tenant = $tenant AND source = $source AND version = $version", named
     ).fetchall()
     for (key,) in keys:
-        for table in ("postings", "passages", "facts", "sketches", "published", "versions"):
+        for table in ("postings", "passages", "vectors", "facts", "sketches", "published", "versions"):
             cursor.execute(f"DELETE FROM {table} WHERE key = $key", {"key": key})  # noqa: S608
     if with_source:
         cursor.execute(

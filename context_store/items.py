@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from context_store.cursor import Cursor
 from context_store.grants import ReadGrant
 from context_store.provenance import SOURCE_ID, ProvenanceId
-from context_store.readable import READABLE, parameters
-from context_store.store import Cursor
+from context_store.reach import Reach
 from ledger.canonical import JsonObject
 from ledger.clock import rfc3339
 
@@ -53,13 +53,31 @@ class Item:
         """The same item, naming more places that say the same."""
         return replace(self, also=tuple(sorted({*self.also, *others})))
 
-    def says(self) -> str:
-        """What it says, but for case, spacing, emphasis and closing marks: items that say the same are shown
-        once.
+    def part(self, start: int, end: int) -> "Item":
+        """A span of the same version within this item, as an item of its own."""
+        first = self.id.start or 0
+        quote = self.quote[start - first : end - first]
+        return replace(self, id=self.id.at(start, end), quote=quote, also=())
 
-        Signs such as `%`, `-` or `?` stay: two texts that differ in one may mean the opposite.
-        """
-        return " ".join(_NO_MEANING.sub("", self.quote).casefold().split())
+    def holds(self, other: ProvenanceId) -> bool:
+        """Whether a span lies within this item."""
+        mine, theirs = self.id.span, other.span
+        return (
+            other.whole() == self.id.whole()
+            and mine is not None
+            and theirs is not None
+            and mine[0] <= theirs[0]
+            and theirs[1] <= mine[1]
+        )
+
+
+def says(quote: str) -> str:
+    """What a quote says, but for case, spacing, emphasis, articles and closing marks: quotes that say the
+    same are shown once.
+
+    Signs such as `%`, `-` or `?` and all other words stay: texts that differ in one may mean the opposite.
+    """
+    return " ".join(_NO_MEANING.sub("", quote).casefold().split())
 
 
 def validity(from_ms: int | None, until_ms: int | None) -> JsonObject:
@@ -70,21 +88,17 @@ def validity(from_ms: int | None, until_ms: int | None) -> JsonObject:
     }
 
 
-def items_at(
-    cursor: Cursor, grant: ReadGrant, head: int, places: Sequence[Place], now_ms: int
-) -> dict[Place, Item]:
-    """The items at these places, as far as they are in force and the grant covers them."""
-    if not places:
+def passages_at(cursor: Cursor, reach: Reach, places: Sequence[Place]) -> dict[Place, Item]:
+    """The passages at these places, as far as they are reached, each as one item."""
+    wanted = [place for place in dict.fromkeys(places) if reach.covers(place[0])]
+    if not wanted:
         return {}
-    asked = {
-        **parameters(grant, head, now_ms),
-        "keys": [key for key, _ in places],
-        "ordinals": [ordinal for _, ordinal in places],
-    }
-    return {item.place: item for item in map(_item, cursor.execute(_AT, asked).fetchall())}
+    asked = {"keys": [key for key, _ in wanted], "ordinals": [ordinal for _, ordinal in wanted]}
+    rows = cursor.execute(_AT, asked).fetchall()
+    return {item.place: item for item in (_item(reach, row) for row in rows)}
 
 
-def pinned_items(cursor: Cursor, grant: ReadGrant, head: int, pin: str, now_ms: int) -> list[Item]:
+def pinned_items(cursor: Cursor, reach: Reach, grant: ReadGrant, pin: str) -> list[Item]:
     """What a pin stands for: `policy-14`, all passages of the version in force; `policy-14@3`, those of that
     one; `policy-14@3:120-188`, that span.
 
@@ -94,27 +108,30 @@ def pinned_items(cursor: Cursor, grant: ReadGrant, head: int, pin: str, now_ms: 
     if named is None:
         return []
     source, cited = named
-    asked: dict[str, Any] = {
-        **parameters(grant, head, now_ms),
-        "source": source,
-        "version": cited.version if cited else None,
-    }
+    keys = _reached(cursor, reach, grant, source, cited)
+    if not keys:
+        return []
+    asked: dict[str, Any] = {"keys": keys}
     if cited is not None and cited.span is not None:
         first, last = cited.span
         rows = cursor.execute(_SPAN, {**asked, "first": first, "last": last}).fetchall()
     else:
         rows = cursor.execute(_WHOLE, asked).fetchall()
-    return [_item(row) for row in rows]
+    return [_item(reach, row) for row in rows]
 
 
-def was_in_force(cursor: Cursor, grant: ReadGrant, head: int, pin: str, now_ms: int) -> bool:
+def was_in_force(cursor: Cursor, former: Reach, grant: ReadGrant, pin: str) -> bool:
     """Whether a pin names something that the grant covers and that was in force before."""
     named = _named_by(pin)
-    if named is None:
-        return False
-    source, cited = named
-    asked = {**parameters(grant, head, now_ms), "source": source, "version": cited.version if cited else None}
-    return cursor.execute(_FORMERLY, asked).fetchone() is not None
+    return named is not None and bool(_reached(cursor, former, grant, *named))
+
+
+def _reached(
+    cursor: Cursor, reach: Reach, grant: ReadGrant, source: str, cited: ProvenanceId | None
+) -> list[int]:
+    asked = {"tenant": grant.tenant, "source": source, "version": cited.version if cited else None}
+    rows = cursor.execute(_NAMED, asked).fetchall()
+    return [key for (key,) in rows if reach.covers(key)]
 
 
 def _named_by(pin: str) -> tuple[str, ProvenanceId | None] | None:
@@ -125,44 +142,40 @@ def _named_by(pin: str) -> tuple[str, ProvenanceId | None] | None:
     return None if cited is None else (cited.source, cited)
 
 
-_NO_MEANING = re.compile(r"[*`]+|[.,;:!]+(?=\s|$)")
+_NO_MEANING = re.compile(r"[*`]+|[.,;:!]+(?=\s|$)|\b(?:an?|the)\b", re.IGNORECASE)
 
-_COLUMNS = "r.title, r.collection, r.authority, r.valid_from_ms, r.valid_until_ms"
+# Every query below gets keys of versions that a reach covers, and reads nothing else.
+
+_COLUMNS = "v.title, v.authority, v.valid_from_ms, v.valid_until_ms"
 
 _PASSAGES = f"""
-SELECT r.key, p.ordinal, r.source, r.version, p.span_start, p.span_end,
+SELECT v.key, p.ordinal, v.source, v.version, p.span_start, p.span_end,
     substr(v.text, p.span_start + 1, p.span_end - p.span_start), p.section, {_COLUMNS}
-FROM current r JOIN versions v USING (key) JOIN passages p USING (key)
+FROM versions v JOIN passages p USING (key)
 """  # noqa: S608
 
 _AT = f"""
-{READABLE}
-, wanted AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal)
+WITH wanted AS (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal)
 {_PASSAGES} JOIN wanted w ON w.key = p.key AND w.ordinal = p.ordinal
 """
 
-_WHOLE = f"""
-{READABLE}
-{_PASSAGES} WHERE r.source = $source AND coalesce(r.version = $version::INTEGER, true)
-ORDER BY r.version, p.ordinal
-"""
+_WHOLE = f"{_PASSAGES} WHERE v.key IN (SELECT unnest($keys::INTEGER[])) ORDER BY v.version, p.ordinal"
 
 _SPAN = f"""
-{READABLE}
-SELECT r.key, coalesce(p.ordinal, -1), r.source, r.version, $first::BIGINT, $last::BIGINT,
+SELECT v.key, coalesce(p.ordinal, -1), v.source, v.version, $first::BIGINT, $last::BIGINT,
     substr(v.text, $first::BIGINT + 1, $last::BIGINT - $first::BIGINT), coalesce(p.section, []), {_COLUMNS}
-FROM current r JOIN versions v USING (key)
-    LEFT JOIN passages p ON p.key = r.key AND p.span_start <= $first::BIGINT AND $first::BIGINT < p.span_end
-WHERE r.source = $source AND r.version = $version::INTEGER AND $last::BIGINT <= length(v.text)
+FROM versions v
+    LEFT JOIN passages p ON p.key = v.key AND p.span_start <= $first::BIGINT AND $first::BIGINT < p.span_end
+WHERE v.key IN (SELECT unnest($keys::INTEGER[])) AND $last::BIGINT <= length(v.text)
 """  # noqa: S608
 
-_FORMERLY = f"""
-{READABLE}
-SELECT 1 FROM former WHERE source = $source AND coalesce(version = $version::INTEGER, true) LIMIT 1
-"""  # noqa: S608
+_NAMED = """
+SELECT key FROM versions
+WHERE tenant = $tenant AND source = $source AND coalesce(version = $version::INTEGER, true)
+"""
 
 
-def _item(row: tuple[Any, ...]) -> Item:
+def _item(reach: Reach, row: tuple[Any, ...]) -> Item:
     (
         key,
         ordinal,
@@ -173,7 +186,6 @@ def _item(row: tuple[Any, ...]) -> Item:
         quote,
         section,
         title,
-        collection,
         authority,
         valid_from,
         valid_until,
@@ -183,7 +195,7 @@ def _item(row: tuple[Any, ...]) -> Item:
         quote=quote,
         title=title,
         section=tuple(section),
-        collection=collection,
+        collection=reach.collection_of(key),
         authority=authority,
         valid_from_ms=valid_from,
         valid_until_ms=valid_until,

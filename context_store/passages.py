@@ -1,9 +1,9 @@
-"""How a text is divided into passages: rule `passages-1`.
+"""How a text is divided into passages: rule `passages-2`.
 
-A passage is the unit that is indexed and shown: one paragraph, list item, table or code block under one
-heading path. A lead-in that ends with a colon keeps the list it introduces; what is longer than `LONG` is
-divided between sentences (tables and code: between lines), never inside one. Every passage is a span: what it
-says is `text[start:end]`, always, and passages come in order without overlap.
+A passage is the unit that is indexed, and that sentences are shown from: one paragraph, list item, table or
+code block under one heading path. A lead-in that ends with a colon keeps the list it introduces; what is
+longer than `LONG` is divided between sentences (tables and code: between lines), never inside one. Every
+passage is a span: what it says is `text[start:end]`, always, and passages come in order without overlap.
 """
 
 import re
@@ -13,9 +13,16 @@ from typing import Final
 
 from context_store.sentences import sentence_spans
 
-RULE: Final = "passages-1"
-LONG: Final = 1_000
-"""Code points above which a passage is divided, or a list is no longer joined to its lead-in."""
+RULE: Final = "passages-2"
+LONG: Final = 2_500
+"""Code points above which a passage is divided.
+
+Divided at 1,000, an abstract's words stood in two passages, and nDCG@10 on scientific claims fell from .691
+to .682. A bundle shows sentences of a passage, so its length costs no tokens.
+"""
+
+LEAD_IN: Final = 1_000
+"""Code points above which a list is no longer joined to its lead-in."""
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -76,7 +83,7 @@ def _with_lead_ins(text: str, blocks: list[_Block]) -> Iterator[_Block]:
             joined is not None
             and block.kind == "item"
             and block.section == joined.section
-            and block.end - joined.start <= LONG
+            and block.end - joined.start <= LEAD_IN
         ):
             joined.end = block.end
             continue

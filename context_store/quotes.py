@@ -108,6 +108,32 @@ def locate(
     return cited.at(offset + place[0], offset + place[1])
 
 
+def neighbourhood(
+    store: KnowledgeStore, reading: Reading, grant: ReadGrant, cited: ProvenanceId, around: int, now_ms: int
+) -> tuple[ProvenanceId, str] | None:
+    """The text around a span: from `around` passages before those it touches to as many after, as one span;
+    None when the span names nothing that this grant covers.
+    """
+    if cited.span is None:
+        return None
+    head = head_release(reading, grant.tenant)
+    first, last = cited.span
+    asked = {
+        **parameters(grant, head, now_ms),
+        "source": cited.source,
+        "version": cited.version,
+        "first": first,
+        "last": last,
+        "around": around,
+    }
+    with store.reading() as cursor:
+        row = cursor.execute(_AROUND, asked).fetchone()
+    if row is None:
+        return None
+    start, end, quote = row
+    return cited.at(start, end), quote
+
+
 def verify_quotes(
     store: KnowledgeStore,
     reading: Reading,
@@ -135,6 +161,24 @@ WHERE r.source = $source AND r.version = $version
     AND coalesce($last::BIGINT, length(v.text)) <= length(v.text)
 """  # noqa: S608  (no text of a client is in it)
 
+
+_AROUND = f"""
+{READABLE}
+, text AS (
+    SELECT r.key, v.text FROM readable r JOIN versions v USING (key)
+    WHERE r.source = $source AND r.version = $version AND $last::BIGINT <= length(v.text)
+), touched AS (
+    SELECT min(p.ordinal) - $around::INTEGER AS low, max(p.ordinal) + $around::INTEGER AS high
+    FROM passages p JOIN text USING (key)
+    WHERE p.span_start < $last::BIGINT AND $first::BIGINT < p.span_end
+), wide AS (
+    SELECT least(min(p.span_start), $first::BIGINT) AS low, greatest(max(p.span_end), $last::BIGINT) AS high
+    FROM passages p JOIN text USING (key) JOIN touched t ON p.ordinal BETWEEN t.low AND t.high
+)
+SELECT coalesce(w.low, $first::BIGINT) AS low, coalesce(w.high, $last::BIGINT) AS high,
+    substr(text, low + 1, high - low)
+FROM text LEFT JOIN wide w ON true
+"""  # noqa: S608
 
 _COVERED = f"""
 {READABLE}
@@ -171,6 +215,17 @@ def _standing(
     if successor is None and own.superseded_by is not None:
         successor = ProvenanceId.parse(own.superseded_by)
     return standing_of(own.status, own.valid_from_ms, own.valid_until_ms, now_ms), successor
+
+
+def standing_in(reading: Reading, tenant: str, cited: ProvenanceId, now_ms: int) -> Standing | None:
+    """How a version stands now; None when the ledger knows none of that id."""
+    c = version_status.c
+    row = reading.one(
+        version_status.select().where(
+            (c.tenant == tenant) & (c.source == cited.source) & (c.version == cited.version)
+        )
+    )
+    return None if row is None else standing_of(row.status, row.valid_from_ms, row.valid_until_ms, now_ms)
 
 
 def standing_of(status: str, valid_from_ms: int | None, valid_until_ms: int | None, now_ms: int) -> Standing:

@@ -1,12 +1,17 @@
 """What was shown: bundles as they were served, to whoever may look at them again, and which run saw what."""
 
+import json
 from dataclasses import dataclass
+from typing import cast
 
 from context_store.bundles import Sufficiency, bundle_digest, bundle_id
 from context_store.errors import StoreUnavailable
 from context_store.grants import CurationGrant, ReadGrant
 from context_store.provenance import ProvenanceId
+from context_store.quotes import standing_in
+from context_store.store import KnowledgeStore
 from context_store.tables import bundle_versions, bundles, bundles_shown
+from ledger.canonical import JsonObject
 from ledger.statements import fixed, param
 from ledger.transaction import Reading
 
@@ -62,6 +67,36 @@ def read_bundle(reading: Reading, grant: ReadGrant | CurationGrant, bundle: str)
             f"The stored bytes of {bundle} are not those that were served; verify the ledger."
         )
     return raw
+
+
+def check_quotes(
+    store: KnowledgeStore, reading: Reading, grant: CurationGrant, raw: bytes, now_ms: int
+) -> list[JsonObject]:
+    """For each item of a stored bundle: whether its quote is what its id names, word for word, and how that
+    version stands now.
+    """
+    body = cast("dict[str, list[dict[str, str]]]", json.loads(raw))
+    found: list[JsonObject] = []
+    for item in body["items"]:
+        cited = ProvenanceId.parse(item["id"])
+        row = None
+        if cited is not None and cited.span is not None:
+            with store.reading() as cursor:
+                row = cursor.execute(
+                    """SELECT substr(text, $first + 1, $last - $first) FROM versions
+                    WHERE tenant = $tenant AND source = $source AND version = $version""",
+                    {
+                        "tenant": grant.tenant,
+                        "source": cited.source,
+                        "version": cited.version,
+                        "first": cited.span[0],
+                        "last": cited.span[1],
+                    },
+                ).fetchone()
+        exact = row is not None and row[0] == item["quote"]
+        standing = None if cited is None else standing_in(reading, grant.tenant, cited, now_ms)
+        found.append({"id": item["id"], "exact": exact, "standing": standing})
+    return found
 
 
 def showings(reading: Reading, run: str, *, epoch: int | None = None) -> list[Shown]:

@@ -18,12 +18,14 @@ from typing import Final, Self
 
 import duckdb
 
+from context_store.cursor import Cursor
 from context_store.errors import StoreError, StoreOwned, StoreUnavailable
+from context_store.grants import ReadGrant
+from context_store.meaning import Meaning
 from context_store.migrations import SCHEMA_VERSION, migrate
+from context_store.reach import Reaches, ReachKeeper
+from context_store.tokens import ESTIMATE
 from context_store.watch import Watch
-
-Cursor = duckdb.DuckDBPyConnection
-"""A cursor of the store; it belongs to one thread at a time."""
 
 QUERY_LIMIT_S: Final = 30.0
 """How long one reading may take, in seconds, unless its caller says otherwise; then it is stopped."""
@@ -72,6 +74,11 @@ CREATE TABLE postings (
     term BIGINT NOT NULL, key INTEGER NOT NULL, ordinal INTEGER NOT NULL, occurrences INTEGER NOT NULL,
     length INTEGER NOT NULL
 );
+-- For search by meaning: the vectors of all passages of a version, in their order, as little-endian floats.
+CREATE TABLE vectors (
+    key INTEGER NOT NULL, model VARCHAR NOT NULL, revision VARCHAR NOT NULL, dimension INTEGER NOT NULL,
+    vectors BLOB NOT NULL
+);
 -- A declared fact, once for each passage that states its value; ordinal NULL: none does, word for word.
 CREATE TABLE facts (key INTEGER NOT NULL, name VARCHAR NOT NULL, value VARCHAR NOT NULL, ordinal INTEGER);
 -- By which texts that say nearly the same are found: see context_store.duplicates.
@@ -91,13 +98,17 @@ class KnowledgeStore:
     """An open store. Close it, or another process cannot open the file; it is a context manager too.
 
     `curating` is held by operations that span this file and the ledger, so that two acts of curation never
-    interleave.
+    interleave. `reaches` is the index in memory and what grants reach in it; `counter`
+    counts tokens, and `meaning` searches by meaning where that is in use: whoever opens the store sets them.
     """
 
     def __init__(self, path: Path, connection: Cursor) -> None:
         """Over a connection that `open` has locked down; use `KnowledgeStore.open`."""
         self.path = path
         self.curating = threading.RLock()
+        self.reaches = ReachKeeper()
+        self.counter = ESTIMATE
+        self.meaning: Meaning | None = None
         self._connection = connection
         self._writing = threading.Lock()
         self._watch = Watch()
@@ -150,6 +161,13 @@ class KnowledgeStore:
             if reader is not None:
                 self._watch.leave(reader)
             cursor.close()
+
+    def reach(self, grant: ReadGrant, head: int, now_ms: int, *, fresh: bool = False) -> Reaches:
+        """What the grant reaches now: the versions in force that it covers, and those that were.
+
+        With `fresh` its query is asked whatever is known: a candidate may change under its number.
+        """
+        return self.reaches.of(self.reading, grant, head, now_ms, fresh=fresh)
 
     @contextmanager
     def writing(self) -> Generator[Cursor]:

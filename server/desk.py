@@ -75,6 +75,9 @@ class Cite(InRun):
     """What does this provenance id stand for?"""
 
     source: str = Field(max_length=200, description="A provenance id, such as policy-14@3:120-188.")
+    around: int = Field(
+        default=0, ge=0, le=5, description="Also give the text of so many passages before and after the span."
+    )
 
 
 class Quote(_Arguments):
@@ -156,7 +159,7 @@ async def _read_context(house: House, caller: Caller, given: ReadContext) -> Out
 
 
 async def _cite(house: House, caller: Caller, given: Cite) -> Outcome:
-    return await cite(house, caller, given.run_id, given.source)
+    return await cite(house, caller, given.run_id, given.source, given.around)
 
 
 async def _verify_quotes(house: House, caller: Caller, given: VerifyQuotes) -> Outcome:

@@ -6,8 +6,9 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from context_store.errors import StoreError
 from context_store.opening import open_knowledge
-from context_store.search import search_channels
+from context_store.tokens import ESTIMATE, tokenizer_counter
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.tables import log
@@ -20,6 +21,7 @@ from server.errors import Unavailable, failure_of
 from server.open_ledger import open_ledger
 from server.ownership import FolderOwned, own
 from server.personal_keys import personal_key
+from server.retrieval import channels_of
 from server.settings import Settings
 from server.taking_files import SINGLE_HANDED
 from tool_scopes.catalogue_files import load_catalogue
@@ -58,10 +60,8 @@ def _findings(folder: DataFolder, settings: Settings, *, owned_by: FolderOwned |
     yield _look("second admin", lambda: _second_admin(folder, settings))
     yield _look("catalogue", lambda: _catalogue(folder))
     yield _look("workflows", lambda: _workflows(folder))
-    for channel in search_channels():
-        yield Finding(
-            f"{channel.name} search", True, f"{'used' if channel.used else 'not used'}: {channel.reason}"
-        )
+    yield from _channels(settings)
+    yield _look("tokens", lambda: f"counted by {_counter(settings)}")
     yield _look("your key", lambda: f"{personal_key(folder, settings).person}'s")
 
 
@@ -121,6 +121,21 @@ def _second_admin(folder: DataFolder, settings: Settings) -> str:
     with open_ledger(folder, KeyRing.load(folder.keys_dir), settings.ledger_url) as ledger:
         alone = ledger.read(is_single_handed)
     return SINGLE_HANDED if alone else "there is one; lowering the gate takes two"
+
+
+def _channels(settings: Settings) -> Iterator[Finding]:
+    try:
+        channels = channels_of(settings)
+    except StoreError as error:
+        yield Finding("semantic search", False, str(error))
+        return
+    for channel in channels:
+        used = "used" if channel.used else "not used"
+        yield Finding(f"{channel.name} search", True, f"{used}: {channel.reason}")
+
+
+def _counter(settings: Settings) -> str:
+    return ESTIMATE.name if settings.tokenizer is None else tokenizer_counter(settings.tokenizer).name
 
 
 def _catalogue(folder: DataFolder) -> str:

@@ -14,12 +14,22 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolRequestParams, CallToolResult, PaginatedRequestParams
+from mcp_types import (
+    INTERNAL_ERROR,
+    CallToolRequestParams,
+    CallToolResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
 from starlette.requests import Request
 
 from ledger.canonical import CanonicalError, JsonObject, check_value, parse_strict
 from ledger.errors import LedgerError
-from policies.codes import Denial
+from policies.codes import CODES, Denial
+from server import resources
 from server.desk import DESK, DeskTool, serve_desk, take_approval
 from server.tool_lists import ToolLists
 from server.wire import call_result, unavailable, unknown_tool
@@ -57,6 +67,9 @@ def build_server(house: House, version: str, stdio_caller: Caller | None = None)
         title="Bailiwick",
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+        on_list_resources=gateway.list_resources,
+        on_list_resource_templates=gateway.list_resource_templates,
+        on_read_resource=gateway.read_resource,
         # Named so that the SDK does not run a whole tools/list for each call. It is no gate: the scope is
         # checked at the call.
         get_tool_input_schema=_no_mirrored_headers,
@@ -131,6 +144,25 @@ class _Gateway:
         return await call_tool(
             house, caller, run_id if isinstance(run_id, str) else None, name, arguments, token
         )
+
+    async def list_resources(
+        self, ctx: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        return resources.listed(self._house, self._caller(ctx))
+
+    async def list_resource_templates(
+        self, ctx: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return resources.templates(self._caller(ctx))
+
+    async def read_resource(
+        self, ctx: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
+    ) -> ReadResourceResult:
+        try:
+            return await resources.read(self._house, self._caller(ctx), params.uri)
+        except LedgerError as error:
+            logger.error("the ledger cannot be used: %s", error)
+            raise MCPError(code=INTERNAL_ERROR, message=CODES["unavailable"].message) from None
 
     def _caller(self, ctx: ServerRequestContext[Any, Any]) -> Caller:
         request = cast("Request | None", ctx.request)

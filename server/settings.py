@@ -42,6 +42,16 @@ class Settings(BaseSettings):
         default=False,
         description="Whether `source add` may fetch from addresses that are not on the public internet.",
     )
+    semantic: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Search by meaning too: `auto` does where the extra and its weights are there.",
+    )
+    semantic_weights: Path | None = Field(
+        default=None, description="A folder with the model to search by meaning with."
+    )
+    tokenizer: Path | None = Field(
+        default=None, description="A tokenizer.json to count budgets with; else an estimate."
+    )
     ledger_url: str | None = Field(
         default=None,
         description="Another database for the ledger, as an SQLAlchemy URL; else SQLite in the folder.",

@@ -10,10 +10,12 @@ from functools import partial
 
 from anyio import to_thread
 
-from context_store.bundles import Bundle, build_bundle, record_bundle
+from context_store.bundles import Bundle, build_bundle, record_bundle, record_showing
+from context_store.items import validity
 from context_store.provenance import OBSERVATION_PREFIX, ProvenanceId
-from context_store.quotes import Resolved, resolve
+from context_store.quotes import Resolved, neighbourhood, resolve
 from context_store.search import NeedRefused
+from context_store.shown import read_bundle, showings
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import system_now_ms
 from ledger.entries import Entry, RestsOn
@@ -71,23 +73,63 @@ async def read_context(
     return Answer("done", {"bundle": bundle.id, **bundle.as_json()})
 
 
-async def cite(house: House, caller: Caller, run_id: str | None, source: str) -> Answer | Refused:
-    """What a provenance id stands for now: the exact quote, and whether it is still in force."""
+async def cite(
+    house: House, caller: Caller, run_id: str | None, source: str, around: int = 0
+) -> Answer | Refused:
+    """What a provenance id stands for now: the exact quote, and whether it is still in force; with `around`,
+    also the text of that many passages before and after it.
+    """
     standing = house.ledger.read(lambda reading: stand(house, reading, caller, run_id))
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "cite", standing)
     denial = _denied(house, standing)
     await house.ledger.settled()  # what was just answered can be cited
-    found = None if denial else await to_thread.run_sync(_resolved, house, standing, source)
+    found = None if denial else await to_thread.run_sync(_resolved, house, standing, source, around)
     if found is None:
         absent = Denial("unknown_tool", reason=f"{source[:200]} names nothing that this run may read")
         return await refuse(house, caller, standing.run.id, "cite", denial or absent)
     run = standing.run
-    shown = (RestsOn(run.id, "was_shown", str(found["id"])),)
+    near = found.get("neighbourhood")
+    ids = [found["id"], *([near["id"]] if isinstance(near, dict) else [])]
+    shown = tuple(RestsOn(run.id, "was_shown", str(one)) for one in ids)
     body: JsonObject = {"id": found["id"], "step": run.step, "epoch": run.epoch}
+    if len(ids) > 1:
+        body["neighbourhood"] = ids[1]
     entry = Entry("quote.served", run.tenant, body, principal=run.principal, run=run.id, rests_on=shown)
     await house.ledger.append(entry)
     return Answer("done", found)
+
+
+async def reread_bundle(house: House, caller: Caller, run_id: str | None, bundle: str) -> bytes | Refused:
+    """A bundle that the run was shown, byte for byte; showing it again is on record too.
+
+    Another run's bundle is as if absent.
+    """
+    standing = house.ledger.read(lambda reading: stand(house, reading, caller, run_id))
+    if isinstance(standing, Denial):
+        return await refuse(house, caller, None, "read_bundle", standing)
+    denial = _denied(house, standing)
+    grant = grant_of_step(house, standing)
+    raw = None if denial else house.ledger.read(lambda reading: read_bundle(reading, grant, bundle))
+    if raw is None:
+        absent = Denial("unknown_tool", reason=f"{bundle[:64]} is no bundle that this run was shown")
+        return await refuse(house, caller, standing.run.id, "read_bundle", denial or absent)
+    await house.ledger.transact(lambda tx: record_showing(tx, raw, grant))
+    return raw
+
+
+def shown_bundles(house: House, caller: Caller) -> tuple[str, ...]:
+    """The bundles that the caller's run was shown, for a caller whose credential names one; oldest first."""
+    if caller.run is None:
+        return ()
+
+    def look(reading: Reading) -> tuple[str, ...]:
+        standing = stand(house, reading, caller, None)
+        if isinstance(standing, Denial):
+            return ()
+        return tuple(dict.fromkeys(shown.bundle for shown in showings(reading, standing.run.id)))
+
+    return house.ledger.read(look)
 
 
 def _on_newest_release(standing: Standing, tx: Transaction) -> Standing | Denial:
@@ -123,15 +165,24 @@ def _assemble(house: House, standing: Standing, needs: StepContext, wording: str
     )
 
 
-def _resolved(house: House, standing: Standing, source: str) -> JsonObject | None:
+def _resolved(house: House, standing: Standing, source: str, around: int) -> JsonObject | None:
     cited = ProvenanceId.parse(source)
     if cited is None:
         return None
     if cited.source.startswith(OBSERVATION_PREFIX):
         return _observed(house, standing.run.id, cited)
     grant = grant_of_step(house, standing)
-    found = house.ledger.read(lambda reading: resolve(house.store, reading, grant, cited, system_now_ms()))
-    return None if found is None else _as_json(found)
+    now_ms = system_now_ms()
+    found = house.ledger.read(lambda reading: resolve(house.store, reading, grant, cited, now_ms))
+    if found is None:
+        return None
+    said = _as_json(found)
+    if around and cited.span is not None:
+        wider = house.ledger.read(
+            lambda reading: neighbourhood(house.store, reading, grant, cited, around, now_ms)
+        )
+        said["neighbourhood"] = None if wider is None else {"id": str(wider[0]), "quote": wider[1]}
+    return said
 
 
 def _observed(house: House, run_id: str, cited: ProvenanceId) -> JsonObject | None:
@@ -147,8 +198,14 @@ def _observed(house: House, run_id: str, cited: ProvenanceId) -> JsonObject | No
 def _as_json(found: Resolved) -> JsonObject:
     return {
         "id": str(found.id),
+        "source": found.id.source,
+        "version": found.id.version,
+        "digest": found.text_digest,
         "quote": found.quote,
         "title": found.title,
+        "authority": found.authority,
+        "collection": found.collection,
+        "valid": validity(found.valid_from_ms, found.valid_until_ms),
         "section": list[JsonValue](found.section),
         "standing": found.standing,
         "successor": None if found.successor is None else str(found.successor),

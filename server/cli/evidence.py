@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from server.cli.options import As, Data, Json, Key, Printed, desk
-from server.cli.printing import plain, print_json, print_pairs
+from server.cli.printing import plain, print_json, print_pairs, print_table
 
 bundle_app = typer.Typer(help="Evidence as it was served.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -15,6 +16,7 @@ bundle_app = typer.Typer(help="Evidence as it was served.", no_args_is_help=True
 def add_to(app: typer.Typer) -> None:
     """Put `search` among the commands."""
     app.command("search")(search)
+    app.command("embed")(embed)
 
 
 def search(
@@ -44,6 +46,42 @@ def search(
     print_bundle(found)
     for left in found["left_out"]:
         print(f"left out: {plain(left['id'])} ({left['why'].replace('_', ' ')})")
+
+
+def embed(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """Compute the vectors that search by meaning needs, for what was published before it was in use."""
+    asked, done, left = desk(data, key, person), 0, 1
+    while left:
+        said = asked.ask("search.embed")
+        done, left = done + int(said["done"]), int(said["left"])
+        if left and not json:
+            print(f"{done} versions have their vectors, {left} are left", file=sys.stderr)
+    if json:
+        print_json({"done": done})
+        return
+    print(f"{done} versions got their vectors")
+
+
+@bundle_app.command("verify")
+def verify(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, bnd_….")],
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Check a bundle: its bytes against its id, its quotes against the library, and what changed since."""
+    found = desk(data, key, person).ask("bundle.verify", bundle=bundle)
+    wrong = [quote for quote in found["quotes"] if not quote["exact"]]
+    if json:
+        print_json(found)
+    else:
+        print_table(
+            ("id", "quote", "standing"),
+            [(one["id"], "exact" if one["exact"] else "WRONG", one["standing"]) for one in found["quotes"]],
+        )
+    if wrong:
+        raise typer.Exit(1)
 
 
 @bundle_app.command("show")
@@ -90,4 +128,4 @@ def conflict_in_words(conflict: Printed) -> str:
     """What two sources say differently."""
     sides = conflict.get("sides", [])
     said = "; ".join(f"{plain(side.get('item'))} says {plain(side.get('value'))}" for side in sides)
-    return f"{plain(conflict['fact'])}: {said}"
+    return f"{plain(conflict.get('fact') or 'another ' + str(conflict.get('kind')))}: {said}"

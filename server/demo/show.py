@@ -18,7 +18,6 @@ import anyio
 from anyio import to_thread
 from rich.console import Console
 
-from context_store.search import search_channels
 from server.demo.agent import connected
 from server.demo.commands import CommandFailed, Commands
 from server.demo.observed import PROMISES, Observed
@@ -27,6 +26,8 @@ from server.demo.stage import Stage, set_stage
 from server.demo.staying import tell_how_to_connect
 from server.demo.telling import Teller
 from server.demo.walk import Walk
+from server.retrieval import channels_of
+from server.settings import load_settings
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 45.0
@@ -77,7 +78,7 @@ async def _play(
     tell.typed(commands.typed)
     observed.note("published", stage.release == 1, sources=list(stage.sources))
     tell.say(f"published as release {stage.release}: {', '.join(stage.sources)}")
-    for channel in search_channels():
+    for channel in channels_of(load_settings()):
         tell.say(f"{channel.name} search: {'used' if channel.used else 'not used'}, {channel.reason}")
     with _server(stage, port) as server:
         url = await _url_of(server, stage.server_log)

@@ -10,12 +10,13 @@ from pydantic import Field
 from context_store.bundles import build_bundle
 from context_store.grants import CurationGrant, ReadGrant
 from context_store.head import head_release
-from context_store.shown import read_bundle
+from context_store.meaning import embed, lacking_vectors
+from context_store.shown import check_quotes, read_bundle
 from context_store.sources import list_sources
 from ledger.canonical import JsonObject
 from ledger.transaction import Reading
 from policies.principals import Person
-from server.errors import BadInput
+from server.errors import BadInput, Unavailable
 from server.operations.operation import Arguments, Operation, OperationDesk
 
 
@@ -29,6 +30,12 @@ class Search(Arguments):
     collections: list[str] = Field(default_factory=list[str])
     labels: list[str] | None = None
     release: int | None = Field(default=None, ge=1)
+
+
+class Embed(Arguments):
+    """How many versions to do at once, so that whoever asks can show progress."""
+
+    most: int = Field(default=64, ge=1, le=1_000)
 
 
 class OneBundle(Arguments):
@@ -69,6 +76,23 @@ def _search(desk: OperationDesk, person: Person, given: Search) -> JsonObject:
     return desk.ledger.read(look)
 
 
+def _embed(desk: OperationDesk, person: Person, given: Embed) -> JsonObject:
+    if desk.store.meaning is None:
+        raise Unavailable("Search by meaning is not in use here; `bailiwick doctor` says why.")
+    lacking = lacking_vectors(desk.store, person.tenant)
+    embed(desk.store, lacking[: given.most])
+    return {"done": min(len(lacking), given.most), "left": max(0, len(lacking) - given.most)}
+
+
+def _verify_bundle(desk: OperationDesk, person: Person, given: OneBundle) -> JsonObject:
+    grant = CurationGrant(person.tenant, person.id)
+    raw = desk.ledger.read(lambda reading: read_bundle(reading, grant, given.bundle))
+    if raw is None:
+        raise BadInput(f"There is no bundle {given.bundle}; `bailiwick run trace RUN` names those of a run.")
+    found = desk.ledger.read(lambda reading: check_quotes(desk.store, reading, grant, raw, desk.now_ms()))
+    return {"bundle": given.bundle, "quotes": [*found]}
+
+
 def _show_bundle(desk: OperationDesk, person: Person, given: OneBundle) -> JsonObject:
     grant = CurationGrant(person.tenant, person.id)
     raw = desk.ledger.read(lambda reading: read_bundle(reading, grant, given.bundle))
@@ -80,4 +104,6 @@ def _show_bundle(desk: OperationDesk, person: Person, given: OneBundle) -> JsonO
 OPERATIONS = (
     Operation("search", Search, "person", _search, "store"),
     Operation("bundle.show", OneBundle, "person", _show_bundle),
+    Operation("bundle.verify", OneBundle, "person", _verify_bundle, "store"),
+    Operation("search.embed", Embed, "curator", _embed, "store"),
 )

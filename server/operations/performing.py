@@ -20,6 +20,7 @@ from server.operations.acts import proposed_instead
 from server.operations.admission import admit
 from server.operations.operation import OperationDesk, Uses
 from server.operations.registry import OPERATIONS
+from server.retrieval import equip
 from server.settings import Settings
 from server.taking_files import policies_to_judge_with
 from tool_scopes.house import House
@@ -73,4 +74,5 @@ async def opened_desk(folder: DataFolder, settings: Settings, uses: Uses) -> Asy
         store = None
         if uses == "store":
             store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
+            equip(store, settings)
         yield OperationDesk(folder, settings, ledger, ring, policies, store)

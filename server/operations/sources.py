@@ -11,6 +11,7 @@ from context_store.curation import Status, review, submit
 from context_store.duplicates import Duplicate, find_duplicates
 from context_store.grants import CurationGrant
 from context_store.impact import impact_of
+from context_store.meaning import embed, lacking_vectors
 from context_store.provenance import ProvenanceId
 from context_store.releases import Release, publish, retire, supersede
 from context_store.sources import (
@@ -138,6 +139,8 @@ def _review(desk: OperationDesk, person: Person, given: ReviewVersion) -> JsonOb
 
 def _publish(desk: OperationDesk, person: Person, given: Publish) -> JsonObject:
     wanted = wanted_versions(desk, person, given.versions)
+    # Before the release, so that one release is searched in one way from its first moment on.
+    embed(desk.store, lacking_vectors(desk.store, person.tenant, [version.source for version in wanted]))
     return release_as_json(
         publish(desk.store, desk.ledger, person.tenant, wanted, person.id, reason=given.reason)
     )

@@ -13,9 +13,9 @@ from context_store.errors import StoreUnavailable
 from context_store.grants import CurationGrant
 from context_store.provenance import ProvenanceId
 from context_store.releases import retire
-from context_store.selection import estimate_tokens
 from context_store.shown import read_bundle, showings, was_shown
 from context_store.tables import bundles
+from context_store.tokens import estimate_tokens
 from tests.context_store.library import NOW, TENANT, Library
 
 DAY = 86_400_000
@@ -57,11 +57,13 @@ def test_a_bundle_says_all_that_its_contract_promises(library: Library) -> None:
         "budget": {"tokens": 600, "used": 11, "counter": "estimate-1"},
         "valid": {"from": None, "until": "2030-01-01T00:00:00.000Z"},
         "retrieved_with": {
-            "search": "lexical",
-            "scoring": "bm25-1",
-            "terms": "terms-1",
-            "relevance": "cover-1",
-            "semantic": "not enabled in this release of the store",
+            "scoring": "bm25-2",
+            "terms": "terms-2",
+            "passages": "passages-2",
+            "relevance": "cover-2",
+            "selection": "select-1 units-1",
+            "statements": "statements-1",
+            "semantic": "not in use",
         },
     }
 
@@ -132,6 +134,7 @@ def test_case_75_two_values_of_one_fact_are_both_shown_and_the_bundle_is_contrad
     }
     assert [conflict.as_json() for conflict in bundle.conflicts] == [
         {
+            "kind": "fact",
             "fact": "refund_days",
             "sides": [
                 {"value": 30, "item": str(bundle.items[0].id)},
@@ -167,6 +170,7 @@ def test_items_that_say_the_same_are_shown_once_and_name_the_others(library: Lib
         "A refund is paid within 30 days.",
         "A refund is never paid within 30 days.",
     ]
+    assert [conflict.kind for conflict in bundle.conflicts] == ["negation"]
     assert [str(other.whole()) for other in bundle.items[0].also] == ["b@1"]
     library.show(bundle)
     retire(library.store, library.ledger, TENANT, "b", "carol")

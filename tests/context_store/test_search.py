@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from context_store.search import MAX_NEED, NeedRefused, search, search_channels
+from context_store.channels import search_channels
+from context_store.search import MAX_NEED, NeedRefused, search
 from tests.context_store.library import NOW, Library
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,8 +94,8 @@ def test_scripts_without_spaces_are_searched_too(library: Library) -> None:
 def test_ties_come_in_the_order_of_source_and_place(library: Library) -> None:
     for name in ("b", "c", "a"):
         library.add("Refunds are paid weekly.", f"{name}.md", labels=frozenset({"x"}))
-    with library.store.reading() as cursor:
-        hits = search(cursor, library.grant(labels=frozenset({"x"})), library.head(), "refunds paid", NOW)
+    reach = library.store.reach(library.grant(labels=frozenset({"x"})), library.head(), NOW)
+    hits = search(reach.current, "refunds paid")
     assert [hit.source for hit in hits] == ["a", "b", "c"]
 
 
@@ -103,21 +104,19 @@ def test_a_need_that_is_too_long_is_refused_with_its_limit(library: Library) -> 
         library.bundle("x" * (MAX_NEED + 1))
 
 
-def test_only_the_lexical_channel_is_in_use_and_the_store_says_why(library: Library) -> None:
-    lexical, semantic = search_channels()
+def test_the_store_says_how_it_searches_and_why_not_otherwise(library: Library) -> None:
+    lexical, semantic = search_channels("the extra `semantic` is not installed")
     assert (lexical.used, semantic.used) == (True, False)
-    assert "does not search by meaning yet" in semantic.reason
-    said = library.bundle("anything").as_json()["retrieved_with"]
-    assert isinstance(said, dict)
-    assert (said["search"], said["scoring"], said["semantic"]) == (
-        "lexical", "bm25-1", "not enabled in this release of the store",
-    )  # fmt: skip
+    assert "not installed" in semantic.reason
+    said = library.bundle("anything").retrieved_with
+    assert (said["scoring"], said["terms"], said["semantic"]) == ("bm25-2", "terms-2", "not in use")
 
 
 def test_the_library_imports_neither_numpy_nor_torch() -> None:
     program = (
         "import sys, context_store.opening, context_store.bundles, context_store.search\n"
-        "context_store.search.search_channels()\n"
+        "import context_store.weights\n"
+        "context_store.weights.find_weights(None)\n"
         "print([name for name in ('numpy', 'torch', 'sentence_transformers') if name in sys.modules])"
     )
     said = subprocess.run(
