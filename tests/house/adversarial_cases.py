@@ -127,25 +127,7 @@ TITLES: Mapping[int, str] = {
 }
 
 NOT_YET: Mapping[int, str] = {
-    12: "how many rows a write will affect is not read before it yet",
-    22: "approvals cannot be exported yet",
-    27: "server keys cannot be retired yet",
-    38: "there is no console yet, so no link to fetch",
-    39: "the page that shows it is tested in parts only",
-    51: "a full disk is tested in the ledger only, and not through a call",
-    55: "tests of the log carry no numbers yet",
-    56: "there is no witness yet",
-    57: "there is no witness yet",
-    58: "there is no witness yet",
-    59: "tests of the log carry no numbers yet",
-    60: "there is no witness yet",
-    61: "secret arguments are not sealed yet",
     77: "tests of receipts carry no numbers yet",
-    78: "only Markdown and text are imported yet",
-    83: "a copied folder is not told from its original yet",
-    84: "a database that fell back is not noticed yet",
-    89: "tests of redemption carry no number for it yet",
-    90: "the ledger's status of a version is tested with one server only",
 }
 """Cases that no test shows yet, each with its reason. A case that has a test does not stand here."""
 

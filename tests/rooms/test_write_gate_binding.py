@@ -101,7 +101,7 @@ async def test_case_5_the_same_arguments_to_another_tool_are_an_unknown_tool(
     assert (await peer.use(run, CHANGE, asked.token, item_id=item, price=5)).code == "done"
 
 
-async def test_case_8_case_29_and_case_98_another_agents_token_is_as_if_absent(
+async def test_cases_8_29_and_98_another_agents_token_is_as_if_absent(
     room: Room, peer: Peer, era: str, item: str
 ) -> None:
     run = await peer.open("change")

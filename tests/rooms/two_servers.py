@@ -107,9 +107,12 @@ class TwoServers:
         self._url = self.folders[0].ledger_url
         for name, put in (("open_ledger", self._open_ledger), ("running_upstreams", self._upstreams)):
             self._opened.enter_context(patch.object(assembly, name, put))
-        self._portal: BlockingPortal = self._opened.enter_context(start_blocking_portal())
-        self.servers = [self._start(number, 0) for number in range(2)]
-        self.servers[0].work(lambda tx: enrol_agent(tx, BOT, by="olga"))
+        with ExitStack() as on_failure:
+            on_failure.push(self._opened)
+            self._portal: BlockingPortal = self._opened.enter_context(start_blocking_portal())
+            self.servers = [self._start(number, 0) for number in range(2)]
+            self.servers[0].work(lambda tx: enrol_agent(tx, BOT, by="olga"))
+            on_failure.pop_all()
 
     def close(self) -> None:
         """End everything and remove the folders."""
@@ -180,7 +183,10 @@ class TwoServers:
         shutil.copytree(founded.folder.root, root)
         return founded.moved(root).folder
 
-    def _open_ledger(self, folder: DataFolder, ring: KeyRing, url: str | None = None) -> Ledger:
+    def _open_ledger(
+        self, folder: DataFolder, ring: KeyRing, url: str | None = None, *, deferred: bool = False
+    ) -> Ledger:
+        assert not deferred
         return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, clock=lambda: self.now_ms)
 
     @asynccontextmanager

@@ -25,7 +25,10 @@ def main() -> None:
     def now_ms() -> int:
         return system_now_ms() + int(told.read_text())
 
-    def open_ledger(folder: DataFolder, ring: KeyRing, url: str | None = None) -> Ledger:
+    def open_ledger(
+        folder: DataFolder, ring: KeyRing, url: str | None = None, *, deferred: bool = False
+    ) -> Ledger:
+        assert not deferred
         return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, clock=now_ms)
 
     assembly.open_ledger = open_ledger
