@@ -294,6 +294,24 @@ def test_every_showing_is_logged_with_its_edges_and_what_was_left_out(library: L
     assert served[0].body["left_out"] == [{"id": bundle.left_out[0].id, "why": "budget"}]
 
 
+def test_case_77_what_is_withheld_for_access_stands_in_the_receipt_and_nowhere_else(library: Library) -> None:
+    library.add("A refund is paid within 30 days.")
+    before = library.bundle("When is a refund paid?")
+    hidden = library.add(
+        "A refund of the board is paid within 3 days.", "board.md", labels=frozenset({"board"})
+    )
+    after = library.bundle("When is a refund paid?", library.grant(release=library.head()))
+    # Nothing that is read tells that there is more, but for the number of the release.
+    assert [item.quote for item in after.items] == [item.quote for item in before.items]
+    assert {**after.as_json(), "release": None} == {**before.as_json(), "release": None}
+    library.show(after)
+    (served,) = library.ledger.entries(kinds=["bundle.served"])
+    withheld = served.body["left_out"]
+    assert isinstance(withheld, list)
+    assert [dict(one)["why"] for one in withheld if isinstance(one, dict)] == ["access"]
+    assert str(withheld[0]).find(str(hidden)) > 0
+
+
 def test_a_bundle_is_shown_to_a_step_only(library: Library) -> None:
     bundle = library.bundle("anything")
     for fields in ({"run": None}, {"step": None}, {"epoch": None}, {"tenant": "globex"}):
