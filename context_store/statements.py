@@ -22,6 +22,9 @@ Kind = Literal["number", "date", "name", "negation"]
 ALIKE: Final = 0.56
 """How much of the words beside values two sentences must share, and at least `FEWEST` of them."""
 
+AT_LEAST_ALIKE: Final = 0.25
+"""The same of the longer one: a few common words are soon found in a long sentence."""
+
 DENIED_ALIKE: Final = 0.75
 """The same for a denial, of the words of both together: most sentences deny something."""
 
@@ -124,7 +127,8 @@ def difference(one: str, other: str) -> Difference | None:
     """How two sentences contradict each other, or None where they do not, or say different things."""
     frame_left, frame_right = _frame(one), _frame(other)
     shared = len(frame_left & frame_right)
-    if shared < FEWEST or shared < ALIKE * min(len(frame_left), len(frame_right)):
+    shorter, longer = sorted((len(frame_left), len(frame_right)))
+    if shared < FEWEST or shared < ALIKE * shorter or shared < AT_LEAST_ALIKE * longer:
         return None
     left, right = tokens(one), tokens(other)
     if left == right or max(len(left), len(right)) > LONGEST:
