@@ -15,7 +15,7 @@ from ledger.keyring import KeyRing
 from policies.in_force import PoliciesInForce
 from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
-from server.retrieval import equip
+from server.retrieval import equip, log_channels
 from server.settings import Settings
 from server.taking_files import policies_to_start_with, put_in_force
 from server.witnesses import witnessed
@@ -51,6 +51,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
         witness = opened.enter_context(witnessed(folder, settings, ring, ledger))
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
         equip(store, settings)
+        log_channels(store, settings)
         policies = policies_to_start_with(folder, ledger)
         workflows_digest = put_in_force(ledger, policies, catalogue, workflows)
         ledger.transact_now(expire_leases)

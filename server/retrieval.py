@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def equip(store: KnowledgeStore, settings: Settings) -> None:
-    """Give an open store its model and its counter of tokens, and log which.
+    """Give an open store its model and its counter of tokens.
 
     Raises a `StoreError` with a sentence when the settings name something that cannot be used.
     """
@@ -25,7 +25,11 @@ def equip(store: KnowledgeStore, settings: Settings) -> None:
         store.meaning = Meaning(SentenceModel(found))
     if settings.tokenizer is not None:
         store.counter = tokenizer_counter(Path(settings.tokenizer))
-    for channel in search_channels(found):
+
+
+def log_channels(store: KnowledgeStore, settings: Settings) -> None:
+    """Say in a server's log what it searches and counts with."""
+    for channel in channels_of(settings):
         logger.info(
             "%s search is %s: %s", channel.name, "used" if channel.used else "not used", channel.reason
         )

@@ -1,4 +1,6 @@
-"""There is one door: whatever else MCP has for reading, asking or listening leads nowhere, for anybody."""
+"""There are two doors, tools and resources (of these see `test_resources`): whatever else MCP has for
+reading, asking or listening leads nowhere, for anybody.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,6 @@ from tests.rooms.stage import Room
 from tests.rooms.wire import Wire, wired
 
 DOORS = (
-    "resources/list",
-    "resources/templates/list",
-    "resources/read",
     "resources/subscribe",
     "resources/unsubscribe",
     "prompts/list",
@@ -29,7 +28,7 @@ DOORS = (
     "roots/list",
     "bailiwick/anything",
 )
-NAMED = {"resources/read": "uri", "prompts/get": "name"}
+NAMED = {"prompts/get": "name"}
 """What a modern client repeats in a header of a request."""
 
 
@@ -51,7 +50,7 @@ async def asked(wire: Wire, method: str, name: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("place", ["desk", "pass", "url"])
-async def test_case_69_resources_prompts_completions_and_subscriptions_lead_nowhere_for_anybody(
+async def test_case_69_prompts_completions_and_subscriptions_lead_nowhere_for_anybody(
     room: Room, era: str, place: str
 ) -> None:
     _, key = await room.agent()
@@ -71,8 +70,8 @@ async def test_case_69_resources_prompts_completions_and_subscriptions_lead_nowh
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_case_69_nothing_but_tools_is_declared(room: Room, era: str) -> None:
+async def test_case_69_nothing_but_tools_and_resources_is_declared(room: Room, era: str) -> None:
     _, key = await room.agent()
     async with room.peer(key, era) as peer:
         declared = peer.client.server_capabilities.model_dump(exclude_none=True)
-    assert list(declared) == ["tools"]
+    assert sorted(declared) == ["resources", "tools"]
