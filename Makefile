@@ -1,12 +1,16 @@
 # Everything runs in one virtual environment inside the checkout, from the pinned lock files.
 # PYTHON=python3.12 names an interpreter; without it the first of these that is new enough is taken.
 
+SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip -qq
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
-# All tests run on every core, each file of them on one; a part (ARGS) runs in one process, and can be debugged there.
-IN_PARALLEL := --numprocesses auto --dist loadfile
+# All tests run on every core, each file of them on one, and their branch coverage is measured; a part (ARGS) runs in
+# one process, and can be debugged there.
+ALL_TESTS := --numprocesses auto --dist loadfile --cov --cov-report=
+# What the tests' outcome rests on: tests that passed on exactly these files are not run twice.
+TESTED := $(shell git ls-files --cached --others --exclude-standard 2>/dev/null)
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
@@ -19,14 +23,21 @@ demo: install ## See one governed run, from trigger to executed write
 	@$(BIN)/bailiwick demo $(ARGS)
 
 test: install-dev ## Run the tests
-	@$(BIN)/python -m pytest $(or $(ARGS),$(IN_PARALLEL))
+ifdef ARGS
+	@$(BIN)/python -m pytest $(ARGS)
+else
+	@rm -f $(VENV)/.tested
+	@$(MAKE) --no-print-directory $(VENV)/.tested
+endif
 
-check: install-dev ## Format, lint, types, layering, then the tests with branch coverage
+check: install-dev ## Format, lint, types, layering, the tests unless they passed on these very files, and branch coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(IN_PARALLEL) --cov --cov-report=term-missing:skip-covered
+	@$(MAKE) --no-print-directory $(VENV)/.tested
+	$(BIN)/coverage report
+	@tail -n 1 $(VENV)/.tested
 
 bench: install-dev ## Measure against the peers; NAMES="governed_call" JSON=rows.json
 	@$(BIN)/python -m benchmarks $(or $(NAMES),governed_call) $(if $(JSON),--json $(JSON))
@@ -50,6 +61,11 @@ $(BIN)/python:
 	done; \
 	echo "Bailiwick needs Python 3.11 or newer, and none of these is: $(CANDIDATES). Install one, or name it: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python3." >&2; \
 	exit 1
+
+# The test runner's own words are kept: its last line is what "make check" closes with.
+$(VENV)/.tested: $(VENV)/.dev $(wildcard $(TESTED))
+	@set -o pipefail; $(BIN)/python -m pytest $(ALL_TESTS) 2>&1 | tee $(VENV)/tests.log
+	@grep -aE '(passed|failed|error).* in [0-9.]+s' $(VENV)/tests.log | tail -n 1 > $@
 
 # The second installation builds nothing in isolation: its build backend is pinned in the lock too.
 $(VENV)/.core: requirements.lock pyproject.toml | $(BIN)/python

@@ -144,5 +144,7 @@ def _load(folder: Path) -> Any:
     with warnings.catch_warnings():
         # What the libraries deprecate among themselves is not the user's affair.
         warnings.simplefilter("ignore")
+        # Its bar for the loading of weights would stand among a command's own lines.
+        importlib.import_module("transformers.utils.logging").disable_progress_bar()
         library: Any = importlib.import_module("sentence_transformers")
         return library.SentenceTransformer(str(folder), device="cpu", local_files_only=True)

@@ -108,7 +108,7 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    for chatty in ("httpx2", "httpcore2", "mcp", "asyncio", "uvicorn"):
+    for chatty in ("httpx2", "httpcore2", "mcp", "asyncio", "uvicorn", "sentence_transformers"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
