@@ -23,7 +23,7 @@ def system_now_ms() -> int:
 def rfc3339(ms: int) -> str:
     """Write an instant as `2026-11-22T23:45:00.123Z`: UTC, three decimals; text order is time order."""
     seconds, milliseconds = divmod(ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
 
 
 def parse_rfc3339(text: str) -> int:
@@ -32,6 +32,12 @@ def parse_rfc3339(text: str) -> int:
     if found is None:
         raise ValueError(f"{text[:40]!r} is no time in UTC with three decimals: 2026-11-22T23:45:00.123Z.")
     return _seconds(found[1]) * 1000 + int(found[2])
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """A second without its decimals; remembered, because one call writes the same second many times."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 @lru_cache(maxsize=64)
