@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from benchmarks.calls import Call, WrongAnswer
 from benchmarks.installation import Installation, enrol_agent, found, publish_example_corpus
@@ -24,7 +24,7 @@ from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from policies.approvals import find_request
 from policies.key_files import read_key_file
-from policies.verdicts import sign_verdict
+from policies.verdicts import Choice, sign_verdict
 from server.data_folder import open_folder
 from server.open_ledger import open_ledger
 from server.personal_keys import sign_now
@@ -105,7 +105,8 @@ class Asked:
 
 def prepare(place: Path) -> Prepared:
     """Make the data folder under `place`, with the example's corpus as evidence."""
-    made, journal = found(place), place / "ours.journal"
+    place.mkdir()
+    made, journal = found(place), place / "upstream.journal"
     (made.data / "catalogue" / "items.yaml").write_text(_catalogue(journal), encoding="utf-8")
     (made.data / "workflows" / "items.yaml").write_text(_WORKFLOW, encoding="utf-8")
     publish_example_corpus(made)
@@ -125,10 +126,12 @@ def written_down(prepared: Prepared) -> dict[str, int]:
 
 
 @contextmanager
-def served(prepared: Prepared, log: Path) -> Generator[Governed]:
-    """`bailiwick serve` on the folder, in a process of its own."""
+def served(
+    prepared: Prepared, log: Path, *, records: Literal["durable", "deferred"] = "durable"
+) -> Generator[Governed]:
+    """`bailiwick serve` on the folder, in a process of its own. `records` is the setting of that name."""
     port = free_port()
-    with server(prepared.made.serve_command(port), port, log):
+    with server(prepared.made.serve_command(port), port, log, {"BAILIWICK_RECORDS": records}):
         yield Governed(prepared, port)
 
 
@@ -173,7 +176,7 @@ class Governed:
         }
         return self._in_step("change", WRITE_VIEW, arguments, expects)
 
-    def approve(self, asked: Sequence[Asked]) -> None:
+    def judge(self, asked: Sequence[Asked], choice: Choice) -> None:
         """Have the reviewer judge every request, each by a signed operation that the server performs."""
         key = read_key_file(self._prepared.made.key_file("rex"), data_folder=self._prepared.made.data)
         with self._prepared.ledger() as ledger:
@@ -182,10 +185,10 @@ class Governed:
             ]
         for request in found:
             assert request is not None, "the server gave this request's id"
-            signed = sign_verdict(key, request.digest, "approve", at=system_now_ms())
+            signed = sign_verdict(key, request.digest, choice, at=system_now_ms())
             verdict: JsonObject = {
                 "request": request.id,
-                "verdict": "approve",
+                "verdict": choice,
                 "at": signed.verdict.at,
                 "kid": signed.kid,
                 "signature": signed.signature,
