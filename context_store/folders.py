@@ -34,6 +34,8 @@ def files_in(folder: Path, but_not: Path) -> Iterator[Found]:
     try:
         root = folder.resolve(strict=True)
         yield from _below(folder, folder, root, but_not.resolve())
+    except RuntimeError as error:  # so says Python 3.11 of a link that leads to itself
+        raise ImportRefused(f"{folder} is a link that leads to itself; name the folder itself.") from error
     except OSError as error:
         where = error.filename or folder
         raise ImportRefused(
@@ -53,11 +55,18 @@ def _below(here: Path, folder: Path, root: Path, but_not: Path) -> Iterator[Foun
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _below(path, folder, root, but_not)
-        elif entry.is_symlink() and not path.resolve().is_relative_to(root):
-            yield Found(path, name, f"{name} is a link that leaves the folder; add the file where it is.")
+        elif entry.is_symlink() and (wrong := _wrong_with_link(path, root)) is not None:
+            yield Found(path, name, f"{name} is a link that {wrong}; add the file where it is.")
         elif not entry.is_file():
             yield Found(path, name, f"{name} is no regular file.")
         elif path.suffix.lower() not in SUFFIXES:
             yield Found(path, name, passed_over=True)
         else:
             yield Found(path, name)
+
+
+def _wrong_with_link(link: Path, root: Path) -> str | None:
+    try:
+        return None if link.resolve().is_relative_to(root) else "leaves the folder"
+    except (OSError, RuntimeError):  # Python 3.11 and later differ
+        return "leads to itself"

@@ -101,6 +101,11 @@ class Ledger:
         if not (self._defer and self._writer.defer(work, may_fail=may_fail)):
             await self._wait(work, may_fail=may_fail)
 
+    @property
+    def defers(self) -> bool:
+        """Whether what is given to `record` is not waited for."""
+        return self._defer
+
     async def settled(self) -> None:
         """Return when every deferred record of this process is committed; at once if there is none."""
         if self._writer.deferring:

@@ -14,7 +14,7 @@ from ledger.canonical import JsonObject, canonical
 from ledger.entries import Entry, RestsOn
 from ledger.ids import new_id
 from ledger.statements import fixed, param
-from ledger.transaction import Transaction
+from ledger.transaction import Reading, Transaction
 from policies.agents import agent_by_id
 from policies.call import CHANGED_PREFIX, CanonicalCall, PresentedCall
 from policies.codes import Denial
@@ -42,6 +42,7 @@ __all__ = [
     "find_by_token",
     "find_request",
     "list_requests",
+    "open_request",
     "record_verdict",
     "redeem",
     "request_approval",
@@ -106,6 +107,12 @@ def request_approval(
     if open_now is not None:
         _make_way(tx, open_now)
     return _too_many(tx, call) or _create(tx, call, core_key, secret, summary)
+
+
+def open_request(reading: Reading, call: CanonicalCall, now_ms: int) -> ApprovalRequest | None:
+    """The open request that `request_approval` would give for this call without writing anything."""
+    found = find_open(reading, call.core_key())
+    return found if found is not None and _still_good(found.call, call, now_ms) else None
 
 
 def revoke_request(tx: Transaction, request_id: str, *, by: str, reason: str) -> ApprovalRequest:

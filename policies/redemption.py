@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ledger.canonical import canonical
+from ledger.canonical import JsonObject, canonical
 from policies.call import CanonicalCall, PresentedCall
 from policies.codes import Denial
 from policies.people import KeyHolder
@@ -118,8 +118,22 @@ def _same_call(facts: RedemptionFacts, _now_ms: int) -> Denial | None:
     for name in _THE_CALL:
         # By canonical bytes: to Python True equals 1, to an upstream it does not.
         if canonical(approved[name]) != canonical(presented[name]):
-            return Denial("approval_mismatch", reason=f"{name} is not as it was approved")
+            differs = _which(name, approved, presented)
+            return Denial("approval_mismatch", reason=f"other than approved: {differs}")
     return None
+
+
+def _which(name: str, approved: JsonObject, presented: JsonObject) -> str:
+    """The part of the call, and of its arguments those that differ; never their values."""
+    before, now = approved[name], presented[name]
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return name
+    names = sorted(
+        key
+        for key in before.keys() | now.keys()
+        if key not in before or key not in now or canonical(before[key]) != canonical(now[key])
+    )
+    return f"{name} ({', '.join(names)})"
 
 
 def _not_taken_back(facts: RedemptionFacts, now_ms: int) -> Denial | None:

@@ -33,7 +33,7 @@ _GUIDE = """\
 #   bound      argument: key of the run's state, such as {order_id: order_id}; agents can name no other
 #   fixed      argument: value, such as {dry_run: true}; agents neither see it nor set it
 #   name       what agents call it, if not UPSTREAM__TOOL; several views of one tool are a list
-#   secrets    arguments that hold secrets; they cannot be sealed yet, so such a tool is not offered
+#   secrets    arguments whose values are sealed: neither kept in the log nor shown to anybody
 #   sensitive  true: two reviewers have to approve, and a workflow can stop for a human first
 #   no_effect_errors   regular expressions: an error like this means that nothing happened
 #

@@ -12,7 +12,7 @@ from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import rfc3339
 from ledger.transaction import Reading, Transaction
 from policies.approvals import ApprovalRequest, request_approval
-from policies.call import PresentedCall, Quorum
+from policies.call import CanonicalCall, PresentedCall, Quorum
 from policies.codes import Denial
 from policies.tokens import token_under
 from tool_scopes.arguments import target_of
@@ -73,22 +73,9 @@ def ask_for_approval(
 
     `reason` is the agent's own word, shown to reviewers as such: they judge the arguments.
     """
-    # What the run was shown and has changed since must have been read anew, and is named to whoever signs.
-    changed = changed_versions(tx, run, tx.now_ms)
-    known = reread_versions(tx, run) if changed else frozenset[str]()
-    unread = [version for version in changed if version not in known]
-    if unread:
-        return Denial(
-            "evidence_changed", reason=f"not read anew since these changed: {', '.join(unread[:5])}"
-        )
-    if changed:
-        told = in_evidence(frozenset(changed))
-        presented = replace(presented, evidence=(*presented.evidence, *told))
-    call = presented.under(
-        quorum=quorum_of(tool, step),
-        not_before=tx.now_ms,
-        expires=tx.now_ms + step.limits.approval_minutes * 60_000,
-    )
+    call = call_to_ask_for(reading=tx, run=run, step=step, tool=tool, presented=presented, now_ms=tx.now_ms)
+    if isinstance(call, Denial):
+        return call
     summary: JsonObject = {
         "secrets": list[JsonValue](sorted(tool.view.secrets & presented.arguments.keys())),
         "workflow": workflow.name,
@@ -101,6 +88,28 @@ def ask_for_approval(
     return request_approval(tx, call, house.ring.secret("approval-token"), summary)
 
 
+def call_to_ask_for(
+    *, reading: Reading, run: Run, step: Step, tool: ViewTool, presented: PresentedCall, now_ms: int
+) -> CanonicalCall | Denial:
+    """The call that people would judge, from `now_ms` on; a denial when the run has not read all anew."""
+    # What the run was shown and has changed since must have been read anew, and is named to whoever signs.
+    changed = changed_versions(reading, run, now_ms)
+    known = reread_versions(reading, run) if changed else frozenset[str]()
+    unread = [version for version in changed if version not in known]
+    if unread:
+        return Denial(
+            "evidence_changed", reason=f"not read anew since these changed: {', '.join(unread[:5])}"
+        )
+    if changed:
+        told = in_evidence(frozenset(changed))
+        presented = replace(presented, evidence=(*presented.evidence, *told))
+    return presented.under(
+        quorum=quorum_of(tool, step),
+        not_before=now_ms,
+        expires=now_ms + step.limits.approval_minutes * 60_000,
+    )
+
+
 def quorum_of(tool: ViewTool, step: Step) -> Quorum:
     """Who must approve: as the catalogue says of the view; a step may ask for more people and never for
     fewer.
@@ -109,13 +118,14 @@ def quorum_of(tool: ViewTool, step: Step) -> Quorum:
     return Quorum(max(asked.needed, step.limits.approvals), asked.role, asked.four_eyes)
 
 
-def approval_required(house: House, request: ApprovalRequest) -> Denial:
+def approval_required(house: House, request: ApprovalRequest, *, came: bool = False) -> Denial:
     """The refusal that tells an agent which approval its call needs, with the token that it will carry once
-    approved.
+    approved. `came`: something came in the place of a token. The agent reads the same; the ledger says so.
     """
+    what = "what came is no approval of this run" if came else "no approval came with the call"
     return Denial(
         "approval_required",
-        reason=f"no approval came with the call; request {request.id} is {request.state}",
+        reason=f"{what}; request {request.id} is {request.state}",
         detail={"approval": approval_detail(house, request)},
     )
 

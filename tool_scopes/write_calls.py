@@ -12,12 +12,13 @@ from functools import partial
 import anyio
 
 from ledger.canonical import JsonObject, digest
+from ledger.clock import system_now_ms
 from ledger.errors import LedgerError, LedgerUnavailable
-from ledger.transaction import Transaction
-from policies.approvals import find_by_token, redeem
+from ledger.transaction import Reading, Transaction
+from policies.approvals import find_by_token, open_request, redeem
 from policies.call import PresentedCall
 from policies.codes import Denial
-from policies.gate_state import freeze_denial, read_gate
+from policies.gate_state import GateState, freeze_denial, read_gate
 from tool_scopes.executions import (
     Execution,
     Outcome,
@@ -30,8 +31,8 @@ from tool_scopes.executions import (
 )
 from tool_scopes.facts import Facts, read_facts
 from tool_scopes.house import Answer, HeadWitness, House
-from tool_scopes.presenting import approval_required, ask_for_approval, present
-from tool_scopes.refusals import Refused, refusal_entry
+from tool_scopes.presenting import approval_required, ask_for_approval, call_to_ask_for, present
+from tool_scopes.refusals import Refused, refusal_entry, refuse
 from tool_scopes.rereading import changed_versions
 from tool_scopes.runs import Run, find_run
 from tool_scopes.sealing import redacted
@@ -66,6 +67,15 @@ async def carry_out_write(
     `sent` is what the upstream gets; in `arguments`, which are judged, its secrets are sealed.
     """
     facts = await read_facts(house, tool, sent, standing.run.state)
+    if token is None and house.ledger.defers:
+        # Nothing can be spent, and what was asked for is not asked for again: a snapshot knows this answer,
+        # and its record need not be waited for.
+        look = partial(_refused_already, house, standing, tool, arguments, facts, system_now_ms())
+        known = house.ledger.read(look)
+        if known is not None:
+            return await refuse(
+                house, standing.caller, standing.run.id, tool.view.name, known, _named(arguments)
+            )
     # Shielded from the client's disconnect: a redeemed approval is never left without its effect and outcome.
     with anyio.CancelScope(shield=True):
         if house.witness is not None:
@@ -121,9 +131,60 @@ def _begin(
     """
     judged = _judge(house, standing, tool, arguments, facts, token, tx)
     if isinstance(judged, Denial):
-        arguments_digest = digest("bailiwick-arguments-v1", arguments)
-        tx.append(refusal_entry(standing.caller, standing.run.id, tool.view.name, judged, arguments_digest))
+        entry = refusal_entry(standing.caller, standing.run.id, tool.view.name, judged, _named(arguments))
+        tx.append(entry)
     return judged
+
+
+def _named(arguments: JsonObject) -> str:
+    """The digest that stands for the arguments in a record of their refusal."""
+    return digest("bailiwick-arguments-v1", arguments)
+
+
+def _refused_already(
+    house: House,
+    standing: Standing,
+    tool: ViewTool,
+    arguments: JsonObject,
+    facts: Facts,
+    now_ms: int,
+    reading: Reading,
+) -> Denial | None:
+    """The refusal of a call without a token that needs no transaction: barred, or its request is open."""
+    gate = read_gate(reading)
+    run = _its_run(standing, tool, gate, reading)
+    if isinstance(run, Denial):
+        return run
+    barred = _no_more_executions(standing, run, reading) or house.outdated(gate)
+    if barred is not None or facts.trouble is not None:
+        return barred
+    presented = present(house, reading, run, standing.workflow, tool, arguments, facts)
+    call = call_to_ask_for(
+        reading=reading, run=run, step=standing.step, tool=tool, presented=presented, now_ms=now_ms
+    )
+    if isinstance(call, Denial):
+        return call
+    asked = open_request(reading, call, now_ms)
+    return None if asked is None else approval_required(house, asked)
+
+
+def _its_run(standing: Standing, tool: ViewTool, gate: GateState, reading: Reading) -> Run | Denial:
+    """The run as it is now, if nothing about it or the gate bars the call."""
+    run = find_run(reading, standing.run.id)
+    if run is None or run.epoch != standing.run.epoch:
+        return Denial("step_closed", reason="the run moved on while the call was on its way")
+    frozen = freeze_denial(gate, run.principal, tool.view.name)
+    if frozen is not None:
+        return frozen
+    if run.status == "waiting":
+        return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
+    return run
+
+
+def _no_more_executions(standing: Standing, run: Run, reading: Reading) -> Denial | None:
+    if count_in_step(reading, run) >= standing.step.limits.executions:
+        return Denial("policy_denied", reason=f"step {run.step} has had all of its executions")
+    return None
 
 
 def _judge(
@@ -135,15 +196,10 @@ def _judge(
     token: str | None,
     tx: Transaction,
 ) -> Execution | Denial:
-    run = find_run(tx, standing.run.id)
-    if run is None or run.epoch != standing.run.epoch:
-        return Denial("step_closed", reason="the run moved on while the call was on its way")
     gate = read_gate(tx)
-    frozen = freeze_denial(gate, run.principal, tool.view.name)
-    if frozen is not None:
-        return frozen
-    if run.status == "waiting":
-        return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
+    run = _its_run(standing, tool, gate, tx)
+    if isinstance(run, Denial):
+        return run
     presented = present(house, tx, run, standing.workflow, tool, arguments, facts)
     # What is no token, or another's, is as if absent: it leads to the same answer as none.
     request = find_by_token(tx, token) if token is not None else None
@@ -153,12 +209,13 @@ def _judge(
         run.id,
     ):
         request = None
-    if (request is None or request.state in UNSPENT) and count_in_step(
-        tx, run
-    ) >= standing.step.limits.executions:
-        return Denial("policy_denied", reason=f"step {run.step} has had all of its executions")
+    if request is None or request.state in UNSPENT:
+        exhausted = _no_more_executions(standing, run, tx)
+        if exhausted is not None:
+            return exhausted
     if request is None:
-        return house.outdated(gate) or _ask(house, standing, tool, facts, run, presented, tx)
+        came = token is not None
+        return house.outdated(gate) or _ask(house, standing, tool, facts, run, presented, tx, came=came)
     trouble = facts.trouble or house.upstreams[tool.view.upstream].failure
     if trouble is not None and request.state == "approved":
         # Nothing would be sent, so nothing is spent. Whoever asks about an approval that is, gets its answer.
@@ -196,12 +253,14 @@ def _ask(
     run: Run,
     presented: PresentedCall,
     tx: Transaction,
+    *,
+    came: bool,
 ) -> Denial:
     """The refusal that names the approval which this call needs, or says why none can be asked for."""
     if facts.trouble is not None:
         return Denial("unavailable", reason=facts.trouble)
     asked = ask_for_approval(house, tx, run, standing.workflow, standing.step, tool, presented, reason="")
-    return asked if isinstance(asked, Denial) else approval_required(house, asked)
+    return asked if isinstance(asked, Denial) else approval_required(house, asked, came=came)
 
 
 async def _record_outcome(house: House, execution: Execution, outcome: Outcome, because: str) -> None:

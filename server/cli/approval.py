@@ -38,7 +38,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """The requests that can be judged, by run and tool, oldest first."""
-    approvals = desk(data, key, person).ask("approval.list", all=everything)["approvals"]
+    at = desk(data, key, person)
+    approvals = at.ask("approval.list", all=everything)["approvals"]
     if json:
         print_json(approvals)
         return
@@ -50,7 +51,7 @@ def list_(
         if len(ids) > 1:
             tell(
                 f"{len(ids)} requests for {plain(group[0]['tool'])} in one run; on one page:\n"
-                f"  bailiwick approval approve {' '.join(ids)}"
+                f"  bailiwick approval approve {' '.join(ids)}{at.given}"
             )
 
 
@@ -66,8 +67,9 @@ def show(
     """Everything that you need to judge a request: the call, what it rests on, and what happened before."""
     from server.cli.approval_page import print_request
 
-    shown = desk(data, key, person).ask("approval.show", request=request)
-    print_json(shown) if json else print_request(shown, whole=full)
+    at = desk(data, key, person)
+    shown = at.ask("approval.show", request=request)
+    print_json(shown) if json else print_request(shown, at.given, whole=full)
 
 
 @app.command("approve")
@@ -191,7 +193,7 @@ def watch_requests(at: Desk, pause: Callable[[float], None]) -> None:
                 continue
             seen.add(one["request"])
             shown = at.ask("approval.show", request=one["request"])
-            print_request(shown)
+            print_request(shown, at.given)
             if _at_a_terminal() and shown["you_cannot"] is None:
                 _ask_at_the_terminal(at, shown)
             sys.stdout.flush()

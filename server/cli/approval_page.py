@@ -28,8 +28,8 @@ _MOST_BEFORE: Final = 5
 _BODY = dict[str, Any]
 
 
-def print_request(shown: Printed, *, whole: bool = False) -> None:
-    """Print the result of `approval.show`; `whole` cuts nothing."""
+def print_request(shown: Printed, given: str, *, whole: bool = False) -> None:
+    """Print the result of `approval.show`; `whole` cuts nothing. `given` are the options of its commands."""
     width = _width()
     print("═" * width)
     _print_call(shown, width)
@@ -38,8 +38,8 @@ def print_request(shown: Printed, *, whole: bool = False) -> None:
     cut = _print_conclusion(shown, width, whole=whole)
     cut |= _print_evidence(shown, width, whole=whole)
     if cut:
-        print(f"  Where … stands something was cut: bailiwick approval show --full {shown['request']}")
-    _print_signatures(shown, width)
+        print(f"  Where … stands something was cut: bailiwick approval show --full {shown['request']}{given}")
+    _print_signatures(shown, width, given)
 
 
 def print_calls(pages: list[Printed]) -> None:
@@ -178,7 +178,7 @@ def _print_before(shown: Printed, width: int) -> None:
             _bullet(" ".join(given.split()), width, "      ")
 
 
-def _print_signatures(shown: Printed, width: int) -> None:
+def _print_signatures(shown: Printed, width: int, given: str) -> None:
     quorum = shown["call"]["quorum"]
     _head("Who signs")
     for one in shown["verdicts"]:
@@ -195,9 +195,8 @@ def _print_signatures(shown: Printed, width: int) -> None:
         _bullet(plain(shown["you_cannot"]), width, "  ! ")
         return
     _bullet(f"Your signature is over {shown['digest']}.", width, "  ")
-    print(
-        f"    bailiwick approval approve {shown['request']}\n    bailiwick approval deny {shown['request']}"
-    )
+    for verb in ("approve", "deny"):
+        print(f"    bailiwick approval {verb} {shown['request']}{given}")
 
 
 def _head(text: str) -> None:

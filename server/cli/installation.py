@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import As, Data, Json, Key, data_path, desk, opened
+from server.cli.options import As, Data, Json, Key, data_path, desk, given, opened
 from server.cli.printing import print_json, print_table, tell
 
 
@@ -60,15 +60,16 @@ def init(
             }
         )
         return
+    here = given(data, key)
     print(made.folder.root)
     tell(
         "Made: a ledger, a key ring for the server, default policies, places for catalogue and workflows.\n"
         f"{name} is admin of tenant {tenant}; the private key is in {made.key_file}: keep a copy elsewhere.\n"
         f"Its public half {made.public_key} is the root that proofs lead back to: keep it where nobody "
         "here can change it.\n"
-        "Next: bailiwick upstream add NAME -- COMMAND...   (the tools that you have)\n"
-        "      bailiwick agent add NAME                    (who may call)\n"
-        "      bailiwick serve"
+        f"Next: bailiwick upstream add NAME{here} -- COMMAND...   (the tools that you have)\n"
+        f"      bailiwick agent add NAME{here}   (who may call)\n"
+        f"      bailiwick serve{given(data)}"
     )
 
 

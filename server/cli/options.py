@@ -43,10 +43,14 @@ class Proposed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a command asks: one data folder, as one person."""
+    """Where a command asks: one data folder, as one person.
+
+    `given` are the options that said so, as a command that is printed for pasting needs them again.
+    """
 
     folder: DataFolder
     settings: Settings
+    given: str = ""
 
     def ask(self, name: str, /, **args: Any) -> Printed:
         """Have an operation performed, signed with the person's key; its result."""
@@ -71,7 +75,15 @@ class Desk:
 def desk(data: Path | None, key: Path | None, person: str | None, **flags: Any) -> Desk:
     """The desk for the options of a command."""
     folder, settings = opened(data, key=key, person=person, **flags)
-    return Desk(folder, settings)
+    return Desk(folder, settings, given(data, key, person))
+
+
+def given(data: Path | None, key: Path | None = None, person: str | None = None) -> str:
+    """The options that said where and as whom, with a blank before each, as a shell takes them."""
+    import shlex
+
+    options = (("--data", data), ("--key", key), ("--as", person))
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options if value is not None)
 
 
 def opened(data: Path | None, **flags: Any) -> tuple[DataFolder, Settings]:

@@ -37,7 +37,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Look at a server once and draft its catalogue, in which every tool is a hidden write."""
-    result = desk(data, key, person).ask(
+    at = desk(data, key, person)
+    result = at.ask(
         "upstream.add",
         name=name,
         command=command or [],
@@ -58,7 +59,8 @@ def add(
     tell(
         f"\n{len(result['tools'])} tools, each a hidden write until you say what it is:\n"
         f"  edit {result['file']}\n"
-        "then run `bailiwick workflow check` to see what your workflows make of it."
+        "then see what your workflows make of it:\n"
+        f"  bailiwick workflow check{at.given}"
     )
     _tell_when(result)
 

@@ -162,26 +162,6 @@ async def noticed(room: Room) -> bool:
     return False
 
 
-async def test_with_deferred_records_what_was_just_answered_can_be_cited(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BAILIWICK_RECORDS", "deferred")
-    async with served(stage) as room:
-        _, key = await room.agent()
-        async with room.peer(key) as peer:
-            run = await peer.open("repair")
-            for _ in range(5):
-                observed = await peer.use(run, "shop__read_item")
-                cited = await peer.call("cite", run_id=run, source=observed.observation)
-                assert cited.code == "done"
-            refused = await peer.use(run, CHANGE, item_id="a", price=5)
-            assert refused.is_error
-        await room.house.ledger.settled()
-        assert len(room.entries("call.answered", run=run)) == 5
-        assert room.entries("call.refused", run=run)
-        assert room.house.ledger.verify().whole
-
-
 async def test_case_27_a_token_outlives_the_rotation_of_its_secret_and_ends_with_its_time(
     stage: Stage,
 ) -> None:
