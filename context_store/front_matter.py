@@ -23,6 +23,8 @@ MAX_FACTS: Final = 100
 MAX_TITLE: Final = 300
 
 _BLOCK = re.compile(r"---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+# A rule at the head of a text is no front matter: what follows it must look like a key.
+_BEGUN = re.compile(r"---[ \t]*\n[A-Za-z_]+:(?:[ \t\n])")
 _NOT_ITS_TO_SAY: Final = ("authority", "tenant", "version", "status", "release", "reviewed_by", "published")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -55,6 +57,11 @@ def split_front_matter(text: str, name: str) -> tuple[Proposal, str]:
     """
     block = _BLOCK.match(text)
     if block is None:
+        if _BEGUN.match(text):
+            raise ImportRefused(
+                f"The front matter of {name} is never closed: end it with a line of ---, or begin the text "
+                "with something else."
+            )
         return Proposal(), text
     raw = block[1] or ""
     if len(raw) > MAX_FRONT_MATTER:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx2
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
 POLL_S = 2.0
@@ -69,7 +69,21 @@ async def main(url: str, run: str, key: str) -> int:
         return 0
 
 
+def cause(error: BaseException) -> BaseException:
+    """What stands at the bottom of nested groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 3 or not os.environ.get("BAILIWICK_AGENT_KEY"):
         sys.exit("usage: BAILIWICK_AGENT_KEY=bwk_… python -m examples.python_agent URL RUN")
-    sys.exit(anyio.run(main, sys.argv[1], sys.argv[2], os.environ["BAILIWICK_AGENT_KEY"]))
+    try:
+        sys.exit(anyio.run(main, sys.argv[1], sys.argv[2], os.environ["BAILIWICK_AGENT_KEY"]))
+    except* (httpx2.HTTPError, MCPError) as group:
+        sys.exit(
+            f"{sys.argv[1]} cannot be used: {first_of(group)}. Is the server up, and is the key its own?"
+        )
+    except* KeyboardInterrupt:
+        sys.exit(130)

@@ -52,7 +52,7 @@ def examine(folder: DataFolder, settings: Settings) -> list[Finding]:
 def _findings(folder: DataFolder, settings: Settings, *, owned_by: FolderOwned | None) -> Iterator[Finding]:
     yield _look("folder", lambda: _folder(folder))
     yield Finding("owner", True, "nobody; commands open it themselves" if owned_by is None else str(owned_by))
-    yield _look("server keys", lambda: f"one ring in {KeyRing.load(folder.keys_dir)!r}")
+    yield _look("server keys", lambda: _ring(folder))
     yield _look("ledger", lambda: _ledger(folder, settings))
     yield _look("library", lambda: "in use by the owner" if owned_by else _library(folder, settings))
     yield _look("secrets", lambda: f"{len(read_secrets(folder.secrets_file))} named")
@@ -77,6 +77,11 @@ def _folder(folder: DataFolder) -> str:
     if mode & 0o077:
         raise Unavailable(f"{folder.root} can be reached by other accounts; run `chmod 700 {folder.root}`.")
     return f"{folder.root} ({folder.id})"
+
+
+def _ring(folder: DataFolder) -> str:
+    KeyRing.load(folder.keys_dir)
+    return f"one ring in {folder.keys_dir}"
 
 
 def _ledger(folder: DataFolder, settings: Settings) -> str:

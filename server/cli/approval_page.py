@@ -28,7 +28,7 @@ _MOST_BEFORE: Final = 5
 _BODY = dict[str, Any]
 
 
-def print_request(shown: Printed, given: str, *, whole: bool = False) -> None:
+def print_request(shown: Printed, given: str = "", *, whole: bool = False) -> None:
     """Print the result of `approval.show`; `whole` cuts nothing. `given` are the options of its commands."""
     width = _width()
     print("═" * width)

@@ -26,7 +26,8 @@ def demo(
         typer.Option(metavar="DIR", help="Make everything in this new folder and leave it there."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help=f"The server's port; {FIXED_PORT} when the demo stays.")
+        int | None,
+        typer.Option(min=0, max=65_535, help=f"The server's port; {FIXED_PORT} when the demo stays."),
     ] = None,
     stay: Annotated[
         bool | None,
@@ -45,6 +46,7 @@ def demo(
 
     from server.demo.show import show_demo
     from server.errors import BadInput
+    from server.serving import listening
 
     stays = (sys.stdout.isatty() and not json) if stay is None else stay
     console = Console(quiet=json, highlight=False)
@@ -52,6 +54,8 @@ def demo(
     if root is not None and root.exists():
         raise BadInput(f"{root} exists already; name a new folder with --keep.")
     listen_on = port if port is not None else FIXED_PORT if stays else 0
+    with listening("127.0.0.1", listen_on):
+        pass  # it is found out now and not behind the whole stage, if the port is taken
     observed = anyio.run(partial(show_demo, root, console, port=listen_on, stays=stays))
     if json:
         print_json(observed.as_json())

@@ -100,6 +100,11 @@ def test_what_only_looks_like_front_matter_stays_text(text: str) -> None:
     assert extract(f"{text}\nA sentence.".encode(), "x.md").text == f"{text}\nA sentence."
 
 
+def test_front_matter_that_is_never_closed_is_refused() -> None:
+    with pytest.raises(ImportRefused, match="never closed"):
+        extract(b"---\nid: policy-14\nGoods may be returned within 30 days.\n", "x.md")
+
+
 def test_an_unknown_ending_is_refused() -> None:
     with pytest.raises(ImportRefused, match=r"convert it first"):
         extract(b"text", "policy.pptx")

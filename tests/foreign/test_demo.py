@@ -9,6 +9,7 @@ import pty
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -60,6 +61,30 @@ def test_the_demo_observes_every_promise_and_keeps_what_it_is_told_to(nobody: Ne
     again = nobody.say("demo", "--no-stay", "--keep", kept, by=None)
     assert again.code == 2
     assert "exists already; name a new folder with --keep" in again.complaint
+
+
+def test_a_port_that_is_taken_is_said_before_the_stage_is_set(nobody: Newcomer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = nobody.say("demo", "--stay", "--port", str(taken.getsockname()[1]), by=None)
+    assert said.code == 3
+    assert "in use" in said.complaint
+
+
+def test_the_example_agent_says_in_a_sentence_that_nobody_answers(nobody: Newcomer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}/mcp"
+    said = subprocess.run(
+        [sys.executable, "-m", "examples.python_agent", url, "run_x"],
+        cwd=ROOT,
+        env=nobody.environment | {"BAILIWICK_AGENT_KEY": "bwk_x"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert said.stderr.startswith(f"{url} cannot be used: ")
+    assert said.stderr.count("\n") == 1
 
 
 def test_a_promise_that_does_not_hold_is_named_and_fails_the_demo(

@@ -53,12 +53,14 @@ def test_a_folder_comes_in_whole_and_again_changes_nothing(office: Office, folde
 def test_what_is_bad_in_a_folder_is_named_and_the_rest_comes_in(office: Office, folder: Path) -> None:
     (folder / "empty.md").write_text("")
     (folder / "elsewhere.md").symlink_to(office.root / "folder.json")
+    (folder / "round.md").symlink_to(folder / "round.md")
     said = office.say("source", "add", folder)
     assert said.code == 2
     assert len(said.out.split()) == 3
     assert "empty.md is empty" in said.err
     assert "elsewhere.md is a link that leaves the folder" in said.err
-    assert "2 of 5 were refused; the others are in." in said.err
+    assert "round.md is a link that leads to itself" in said.err
+    assert "3 of 6 were refused; the others are in." in said.err
 
 
 def test_the_data_folder_itself_is_never_imported(office: Office, tmp_path: Path) -> None:
