@@ -82,8 +82,6 @@ if __name__ == "__main__":
     try:
         sys.exit(anyio.run(main, sys.argv[1], sys.argv[2], os.environ["BAILIWICK_AGENT_KEY"]))
     except* (httpx2.HTTPError, MCPError) as group:
-        sys.exit(
-            f"{sys.argv[1]} cannot be used: {first_of(group)}. Is the server up, and is the key its own?"
-        )
+        sys.exit(f"{sys.argv[1]} cannot be used: {cause(group)}. Is the server up, and is the key its own?")
     except* KeyboardInterrupt:
         sys.exit(130)
