@@ -178,11 +178,12 @@ async def test_a_catalogue_that_lowers_the_gate_is_not_loaded_until_two_people_a
         (stage.folder.catalogue_dir / "shop.yaml").write_text(edited)
         found = await room.ask("ada", "upstream.changes")
         assert found["lowers"] == [why]
-        await room.both("ada", "olga", "upstream.load", tools=found["tools"], base=found["base"])
+        await room.both("ada", "olga", "upstream.load", digest=found["digest"], base=found["base"])
         assert await spend(room, f"{item}-b", *(await approved(room, f"{item}-b"))) == "done"
     async with served(stage) as room:
         assert await spend(room, item, *waiting) == "policy_changed"
-        assert room.entries("gate.loaded")[-1].body["agreed_by"] == "ada"
+        (agreed,) = room.entries("gate.loaded")[-1].body["acts"]
+        assert agreed == room.entries("act.signed")[-1].body["act"]
         assert room.entries("gate.loaded")[-1].body["lowers"] == [why]
     # What was agreed to is used up: back again is no matter, and forth again takes two again.
     (stage.folder.catalogue_dir / "shop.yaml").write_text(original)
