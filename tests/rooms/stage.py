@@ -35,6 +35,8 @@ from policies.agents import enrol_agent
 from policies.approvals import ApprovalRequest, find_request
 from policies.enrolling import enrol_person
 from policies.enrolments import sign_enrolment
+from policies.gate_contents import agree
+from policies.gate_state import read_gate
 from policies.key_files import read_key_file
 from policies.principals import Agent, Person
 from policies.signing import PersonalKey, new_personal_key
@@ -46,10 +48,13 @@ from server.personal_keys import sign_now
 from server.sending import send_operation
 from server.serving import serving
 from server.settings import Settings
-from tests.policies.two_admins import enrol_by_two
+from server.taking_files import files_of
+from tests.policies.two_admins import agreement_on, enrol_by_two
 from tests.rooms.files import SOURCES, catalogue, workflows
 from tests.rooms.peers import Peer, Said, connected
+from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.house import House
+from tool_scopes.workflow_files import load_workflows
 
 T = TypeVar("T")
 
@@ -79,6 +84,26 @@ class Stage:
     def admins(self) -> tuple[PersonalKey, PersonalKey]:
         """The keys of the two admins who agree to what lowers the gate."""
         return self.keys["ada"], self.keys["olga"]
+
+    def agree_to_files(self) -> None:
+        """Let the two admins agree to the catalogue and the workflows as they are, for the next start."""
+        folder, ring = self.folder, KeyRing.load(self.folder.keys_dir)
+        catalogue = load_catalogue(folder.catalogue_dir)
+        files = files_of(catalogue, load_workflows(folder.workflows_dir, catalogue.offered_effects()))
+
+        def sign(tx: Transaction) -> None:
+            gate = read_gate(tx)
+            for op, part, base in (
+                ("upstream.load", files.tools, gate.tools),
+                ("workflow.load", files.flows, gate.workflows),
+            ):
+                if base != part.digest:
+                    args: JsonObject = {"digest": part.digest, "base": base}
+                    act = agreement_on(tx, op, args, *self.admins).act
+                    agree(tx, part.name, base, part.digest, act)
+
+        with open_ledger(folder, ring) as ledger:
+            ledger.transact_now(sign)
 
     @property
     def recording(self) -> Path:
