@@ -82,8 +82,8 @@ def measure(extent: Extent) -> list[Row]:
         items: list[str] = []
         for number in range(extent.rounds + 1):
             items += _play(number, load, governed, gateway, Rounds() if number == 0 else timings)
-    for name, path in (("ours", prepared.journal), (PEER_NAME, journal)):
-        _check_journal(name, path, items)
+        for name, path in (("ours", prepared.journal), (PEER_NAME, journal)):
+            _check_journal(name, path, items)
     return _rows(timings)
 
 
