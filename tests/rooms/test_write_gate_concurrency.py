@@ -225,5 +225,5 @@ async def test_case_105_an_agent_that_tries_and_tries_leaves_reviewers_a_bounded
     # Each of the first twenty is asked for once, also when it is tried again; the others wait for those.
     assert codes == (["approval_required"] * MAX_OPEN_IN_RUN + ["rate_limited"] * 5) * 2
     listed: Any = await room.ask("rita", "approval.list")
-    assert sum(one["principal"] == name for one in listed["approvals"]) == MAX_OPEN_IN_RUN
+    assert sum(one["agent"] == name for one in listed["approvals"]) == MAX_OPEN_IN_RUN
     assert room.stage.effects(f"{item}-0") == []
