@@ -36,6 +36,12 @@ def _governed_call() -> Measure:
     return measure
 
 
+def _contextforge() -> Measure:
+    from benchmarks.contextforge import measure
+
+    return measure
+
+
 def _decision() -> Measure:
     from benchmarks.decision import measure
 
@@ -95,6 +101,10 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "governed_call": Benchmark(
             "A governed tools/call over HTTP, against the same tool served bare and behind a bare proxy.",
             _governed_call,
+        ),
+        "contextforge": Benchmark(
+            "A governed tools/call beside mcp-contextforge-gateway, where an environment of it is named.",
+            _contextforge,
         ),
         "decision": Benchmark(
             "A policy decision alone on one core: new questions and known ones, against bare Cedar.",

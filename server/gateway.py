@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 APPROVAL_META = "dev.bailiwick/approval"
 """The `_meta` key under which a client may bring an approval token."""
 
+UNREADABLE_META = "dev.bailiwick/unreadable"
+"""The `_meta` key under which a pipe says why it could not read a call's arguments; that call is refused."""
+
 MAX_CALL_BYTES = 131_072
 """The largest request body of a `tools/call`, in bytes; its arguments have a smaller limit of their own."""
 
@@ -187,6 +190,10 @@ async def _strict_arguments(
     two equal keys.
     """
     request = cast("Request | None", ctx.request)
+    unread = (ctx.meta or {}).get(UNREADABLE_META)
+    if unread is not None:
+        why = str(unread)[:300]
+        return Denial("invalid_arguments", reason=f"unread in a pipe: {why}", detail={"why": why})
     try:
         if request is None:
             given = check_value(params.arguments or {})

@@ -71,6 +71,23 @@ def show(
     _print_workflow(shown)
 
 
+@app.command("load")
+def load(data: Data = None, key: Key = None, person: As = None, json: Json = False) -> None:
+    """Agree to the workflows as they are, for the next start; what lowers the gate takes two admins."""
+    at = desk(data, key, person)
+    found = at.ask("workflow.changes")
+    if not found["lowers"]:
+        print_json(found) if json else tell("Nothing in the workflows lowers the gate; a start takes them.")
+        return
+    result = at.ask("workflow.load", digest=found["digest"], base=found["base"])
+    if json:
+        print_json(result)
+        return
+    print(result["digest"])
+    if result["served"]:
+        tell("The running server goes on with the workflows that it loaded: restart it to use these.")
+
+
 def _print_workflow(workflow: Printed) -> None:
     print(f"{workflow['workflow']} (version {workflow['version']}): {plain(workflow['purpose'])}")
     given = ", ".join(workflow["input"].get("properties", {})) or "nothing"

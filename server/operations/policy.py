@@ -51,9 +51,9 @@ def _lowers(desk: OperationDesk, _person: Person, given: LoadPolicies) -> tuple[
 
 def _load(desk: OperationDesk, person: Person, given: LoadPolicies) -> JsonObject:
     policies = _checked(desk, given)
-    lowers = policies.looser_than(desk.policies.now)
+    lowers, acts = policies.looser_than(desk.policies.now), (() if desk.act is None else (desk.act,))
 
-    desk.ledger.transact_now(lambda tx: take_policies(tx, policies, lowers=lowers, by=person.id))
+    desk.ledger.transact_now(lambda tx: take_policies(tx, policies, lowers=lowers, by=person.id, acts=acts))
     desk.policies.replace(policies)
     _write_down(desk, policies)
     return {"digest": policies.digest, "policies": list[JsonValue](policies.ids)}

@@ -10,8 +10,12 @@ from pydantic import Field
 
 from ledger.canonical import JsonObject, JsonValue
 from policies.principals import Person
+from policies.taking import Part
+from server.data_folder import DataFolder
 from server.errors import BadInput
+from server.operations.agreeing import agreeing
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
+from server.taking_files import flows_of
 from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.steps import rules_in_words
 from tool_scopes.workflow_files import load_workflows
@@ -43,6 +47,11 @@ def _workflows(desk: OperationDesk) -> Mapping[str, Workflow]:
         return desk.open_house.workflows
     catalogue = load_catalogue(desk.folder.catalogue_dir)
     return load_workflows(desk.folder.workflows_dir, catalogue.offered_effects())
+
+
+def _part(folder: DataFolder) -> Part:
+    effects = load_catalogue(folder.catalogue_dir).offered_effects()
+    return flows_of(load_workflows(folder.workflows_dir, effects))
 
 
 def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:
@@ -93,4 +102,5 @@ def _step(step: Step) -> JsonObject:
 OPERATIONS = (
     Operation("workflow.list", NoArguments, "person", _list, logged=False),
     Operation("workflow.show", OneWorkflow, "person", _show, logged=False),
+    *agreeing("workflow", _part),
 )

@@ -127,8 +127,8 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
     ),
     "gate_contents": ({"part": "policy", "content": "x"}, {"gate_contents_part": {"part": "people"}}),
     "gate_agreements": (
-        {"part": "tools", "base": "", "digest": SHA, "agreed_by": "p"},
-        {"gate_agreement_is_a_change": {"base": SHA}},
+        {"part": "tools", "base": "", "digest": SHA, "act": "a"},
+        {"gate_agreement_is_a_change": {"base": SHA}, "gate_agreement_names_its_act": {"act": ""}},
     ),
     "second_admin": ({"id": 1, "seq": 1}, {"second_admin_is_one": {"id": 2}}),
     "gate_acts": (
@@ -136,6 +136,7 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
             **dict.fromkeys(("id", "op", "args", "digest", "lowers", "tenant"), "x"),
             "proposed_by": "p",
             "proposed_kid": "k",
+            "asked": "{}",
             "proposed_ms": 1,
             "expires_ms": 2,
             "state": "proposed",
@@ -144,6 +145,7 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
             "gate_act_state": {"state": "forgotten"},
             "gate_act_of_two": {"state": "done", "signed_by": "p", "signed_kid": "l"},
             "gate_act_times": {"expires_ms": 1},
+            "gate_act_was_asked_for": {"asked": "ada"},
         },
     ),
     "server_key_vouchers": ({"kid": "k" * 16, "seq": 1}, {"server_key_vouchers_name_a_key": {"kid": "k"}}),

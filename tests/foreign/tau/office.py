@@ -20,10 +20,10 @@ from context_store.opening import open_knowledge
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
+from policies.enrolling import enrol_person
 from policies.enrolments import sign_enrolment
 from policies.key_files import read_key_file
 from policies.operations import sign_operation
-from policies.people import enrol_person
 from policies.principals import Person
 from policies.signing import PersonalKey, new_personal_key
 from policies.verdicts import sign_verdict
