@@ -29,11 +29,11 @@ def check(
     from tool_scopes.workflow_files import load_workflow, load_workflows
 
     folder, _ = opened(data)
-    effects = load_catalogue(folder.catalogue_dir).offered_effects()
+    catalogue = load_catalogue(folder.catalogue_dir)
     if files:
-        found = [load_workflow(path, effects) for path in files]
+        found = [load_workflow(path, catalogue) for path in files]
     else:
-        found = list(load_workflows(folder.workflows_dir, effects).values())
+        found = list(load_workflows(folder.workflows_dir, catalogue).values())
     if json:
         print_json([workflow_as_json(workflow) for workflow in found])
         return

@@ -46,7 +46,7 @@ def _workflows(desk: OperationDesk) -> Mapping[str, Workflow]:
     if desk.open_house is not None:
         return desk.open_house.workflows
     catalogue = load_catalogue(desk.folder.catalogue_dir)
-    return load_workflows(desk.folder.workflows_dir, catalogue.offered_effects())
+    return load_workflows(desk.folder.workflows_dir, catalogue)
 
 
 def _part(folder: DataFolder) -> Part:

@@ -104,7 +104,11 @@ def workflows() -> dict[str, str]:
         return json.dumps({**whole, "steps": steps}, indent=1)
 
     many = {"limits": {"executions": 50}, "context": context}
-    sure = {"checkpoints": {"confidence_below": 0.6}, "context": context, "output": found}
+    sure = {
+        "checkpoints": {"confidence_below": 0.6, "repeated_retries": 1_000},
+        "context": context,
+        "output": found,
+    }
     patient = {"limits": {"retries": 50}}
     return {
         "change": workflow(
