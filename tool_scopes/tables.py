@@ -88,6 +88,45 @@ retry_counts = Table(
     CheckConstraint("subject LIKE 'sha256:%' AND length(subject) = 71", name="retry_counts_name_a_digest"),
 )
 
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("workflow", String, nullable=False),
+    Column("agent", String, nullable=False),
+    Column("event", String),
+    Column("takes", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("removed_ms", BigInteger),
+    CheckConstraint("length(name) > 0 AND length(tenant) > 0", name="triggers_have_names"),
+    CheckConstraint("takes LIKE '{%}'", name="triggers_take_by_key"),
+    CheckConstraint("made_ms >= 0 AND (removed_ms IS NULL OR removed_ms >= made_ms)", name="trigger_times"),
+    # The name is part of a URL, so no two triggers that are there share one.
+    Index(
+        "one_trigger_of_a_name",
+        "name",
+        unique=True,
+        sqlite_where=text("removed_ms IS NULL"),
+        postgresql_where=text("removed_ms IS NULL"),
+    ),
+)
+
+trigger_secrets = Table(
+    "trigger_secrets",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("trigger", String, ForeignKey("triggers.id"), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),
+    CheckConstraint("length(salt) = 32 AND length(sealed) > 0", name="trigger_secrets_are_sealed"),
+    CheckConstraint("made_ms >= 0 AND (until_ms IS NULL OR until_ms > 0)", name="trigger_secret_times"),
+    Index("trigger_secrets_of_trigger", "trigger"),
+)
+
 step_passes = Table(
     "step_passes",
     metadata,

@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""What a workflow, a step, a collection or a label can be named."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class StepKind(StrEnum):

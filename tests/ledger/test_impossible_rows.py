@@ -194,6 +194,18 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
         {**dict.fromkeys(("tenant", "principal", "workflow"), "x"), "subject": SHA, "retries": 1},
         {"retry_counts_count": {"retries": 0}, "retry_counts_name_a_digest": {"subject": "o-1"}},
     ),
+    "triggers": (
+        {**dict.fromkeys(("id", "name", "tenant", "workflow", "agent"), "x"), "takes": "{}", "made_ms": 5},
+        {
+            "triggers_have_names": {"name": ""},
+            "triggers_take_by_key": {"takes": "[]"},
+            "trigger_times": {"removed_ms": 4},
+        },
+    ),
+    "trigger_secrets": (
+        {"id": "whs_1", "trigger": "x", "salt": HASH, "sealed": b"x", "made_ms": 5},
+        {"trigger_secrets_are_sealed": {"salt": b"x"}, "trigger_secret_times": {"until_ms": 0}},
+    ),
     "step_passes": (
         {"digest": HEX, "run": "x", "principal": "a", "step": "s", "epoch": 1, "expires_ms": 5},
         {"step_passes_are_digests": {"digest": "bwp_0"}, "step_passes_end": {"expires_ms": 0}},
