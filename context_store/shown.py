@@ -107,7 +107,7 @@ def showings(reading: Reading, run: str, *, since: int = 1) -> list[Shown]:
 
 
 def tokens_of(reading: Reading, shown: Iterable[Shown]) -> int:
-    """The size of the largest of these bundles, in tokens as they were counted when it was made; 0 of none."""
+    """The size of the largest of these bundles, in tokens as counted when it was made; 0 of none."""
     largest = 0
     for name in {one.bundle for one in shown}:
         row = reading.one(bundles.select().where(bundles.c.bundle == name))

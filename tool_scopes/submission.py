@@ -11,7 +11,7 @@ from functools import partial
 from anyio import to_thread
 
 from context_store.head import head_release
-from ledger.canonical import JsonObject, JsonValue
+from ledger.canonical import JsonObject, JsonValue, canonical
 from ledger.entries import Entry
 from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
@@ -141,9 +141,25 @@ def _check(
     if wrong is not None:
         where = ".".join(["state", *(str(part) for part in wrong.instance_path)])
         return refused(where, wrong.message[:300])
+    moved = _changes_what_opened_it(standing, envelope)
+    if moved is not None:
+        return refused(f"state.{moved}", "the run was opened with another and keeps it")
     if successor is not None and successor not in step.next:
         return refused("next", f"step {step.name} goes on to {', '.join(step.next) or 'nothing'}")
     return check_quotes(envelope, find)
+
+
+def _changes_what_opened_it(standing: Standing, envelope: Envelope) -> str | None:
+    """The first key of the input, required there, that the step would carry on with another value: tools are
+    bound to it, so a run that was opened for one order stays with it.
+    """
+    required = standing.workflow.input.get("required")
+    for key in standing.step.carry:
+        if not isinstance(required, list) or key not in required or key not in envelope.state:
+            continue
+        if canonical(envelope.state[key]) != canonical(standing.run.state[key]):
+            return key
+    return None
 
 
 def _count_refusal(standing: Standing, denial: Denial, tx: Transaction) -> Refused:

@@ -119,17 +119,13 @@ def _check_context(name: str, file: WorkflowFile, refuse: Refuse) -> None:
 
 
 def _check_carry(name: str, file: WorkflowFile, refuse: Refuse) -> None:
-    """A step carries what its output declares, and never what opened the run."""
+    """A step carries what its output declares."""
     step = file.steps[name]
-    declared, given = _property_names(step.output), _required_names(file.input)
+    declared = _property_names(step.output)
     for at, key in enumerate(step.carry):
         where = ("steps", name, "carry", at)
         if key not in declared:
             raise refuse(where, f"step {name} carries {key}, which its output does not declare")
-        if key in given:
-            # Tools are bound to it: a run that was opened for one order stays with it.
-            what = f"step {name} carries {key}, which the run was opened with and keeps"
-            raise refuse(where, f"{what}: carry it under another name")
 
 
 def _check_bindings(
