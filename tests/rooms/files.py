@@ -133,7 +133,16 @@ def workflows() -> dict[str, str]:
             act=step("execute", ["shop__store_code"], [], **many),
         ),
         "labelled": workflow(
-            "labelled", "look", look=step("read", [], [], context={**context, "labels": ["board"]})
+            "labelled",
+            "look",
+            look=step(
+                "read",
+                [],
+                [],
+                context={**context, "labels": ["board"]},
+                output={"type": "object", "properties": {"item_id": {}}},
+                carry=["item_id"],
+            ),
         ),
         # Trouble leads to `aside`, which is no ordinary way from anywhere.
         "guarded": workflow(

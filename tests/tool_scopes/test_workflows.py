@@ -81,12 +81,6 @@ def test_a_sound_workflow_loads_with_its_steps_and_a_digest_of_its_text() -> Non
         ("    kind: read\n", "    kind: draft\n", 15, "kind draft, which allows no tools"),
         ("    carry: [total]", "    carry: [order_id]", 17, "which its output does not declare"),
         (
-            "{total: {type: integer}}, required: [total]}\n    carry: [total]",
-            "{order_id: {}, total: {}}}\n    carry: [total, order_id]",
-            17,
-            "carries order_id, which the run was opened with and keeps",
-        ),
-        (
             "start: read",
             "subject: nothing\nstart: read",
             9,
