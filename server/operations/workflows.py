@@ -54,8 +54,7 @@ def _workflows(desk: OperationDesk) -> Mapping[str, Workflow]:
 
 
 def _part(folder: DataFolder) -> Part:
-    effects = load_catalogue(folder.catalogue_dir).offered_effects()
-    return flows_of(load_workflows(folder.workflows_dir, effects))
+    return flows_of(load_workflows(folder.workflows_dir, load_catalogue(folder.catalogue_dir)))
 
 
 def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:
