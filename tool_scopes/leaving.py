@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from context_store.head import head_release
 from context_store.shown import showings, tokens_of
-from ledger.canonical import JsonObject
+from ledger.canonical import JsonObject, canonical
 from ledger.entries import StoredEntry
 from ledger.transaction import Reading, Transaction
 from policies.approvals import list_requests
@@ -51,6 +51,19 @@ def facts_of_step(
         denied=denied,
         unavailable="what the step needed was unavailable" if "unavailable" in codes else None,
     )
+
+
+def changes_what_opened_it(standing: Standing, envelope: Envelope) -> str | None:
+    """The first key of the input, required there, that the step would carry on with another value: tools are
+    bound to it, so a run that was opened for one order stays with it.
+    """
+    required = standing.workflow.input.get("required")
+    for key in standing.step.carry:
+        if not isinstance(required, list) or key not in required or key not in envelope.state:
+            continue
+        if canonical(envelope.state[key]) != canonical(standing.run.state[key]):
+            return key
+    return None
 
 
 def codes_since_entry(entries: Iterable[StoredEntry]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from anyio import to_thread
 
 from context_store.head import head_release
-from ledger.canonical import JsonObject, JsonValue, canonical
+from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
 from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
@@ -30,7 +30,13 @@ from tool_scopes.envelopes import (
 )
 from tool_scopes.facts import NO_FACTS, Facts, read_facts
 from tool_scopes.house import Answer, Caller, House
-from tool_scopes.leaving import codes_since_entry, facts_of_step, lead_away, rule_of_the_admins
+from tool_scopes.leaving import (
+    changes_what_opened_it,
+    codes_since_entry,
+    facts_of_step,
+    lead_away,
+    rule_of_the_admins,
+)
 from tool_scopes.presenting import approval_detail, ask_for_approval, present
 from tool_scopes.quotes import QuoteFinder
 from tool_scopes.refusals import Refused, refusal_entry, refuse
@@ -141,25 +147,12 @@ def _check(
     if wrong is not None:
         where = ".".join(["state", *(str(part) for part in wrong.instance_path)])
         return refused(where, wrong.message[:300])
-    moved = _changes_what_opened_it(standing, envelope)
+    moved = changes_what_opened_it(standing, envelope)
     if moved is not None:
         return refused(f"state.{moved}", "the run was opened with another and keeps it")
     if successor is not None and successor not in step.next:
         return refused("next", f"step {step.name} goes on to {', '.join(step.next) or 'nothing'}")
     return check_quotes(envelope, find)
-
-
-def _changes_what_opened_it(standing: Standing, envelope: Envelope) -> str | None:
-    """The first key of the input, required there, that the step would carry on with another value: tools are
-    bound to it, so a run that was opened for one order stays with it.
-    """
-    required = standing.workflow.input.get("required")
-    for key in standing.step.carry:
-        if not isinstance(required, list) or key not in required or key not in envelope.state:
-            continue
-        if canonical(envelope.state[key]) != canonical(standing.run.state[key]):
-            return key
-    return None
 
 
 def _count_refusal(standing: Standing, denial: Denial, tx: Transaction) -> Refused:

@@ -91,7 +91,8 @@ def _bounds(old: StepFile, new: StepFile) -> Iterator[str]:
     ):
         if was is not None and (now is None or now > was):
             yield way
-    if _most_retries(new) > _most_retries(old):
+    asked = {old.checkpoints.repeated_retries, new.checkpoints.repeated_retries} != {None}
+    if asked and _most_retries(new) > _most_retries(old):
         yield "stops later for repeated retries"
 
 
