@@ -42,7 +42,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
     running then.
     """
     catalogue = load_catalogue(folder.catalogue_dir)
-    workflows = load_workflows(folder.workflows_dir, catalogue.offered_effects())
+    workflows = load_workflows(folder.workflows_dir, catalogue)
     with ExitStack() as opened:
         ring = KeyRing.load(folder.keys_dir)
         ledger = opened.enter_context(

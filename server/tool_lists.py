@@ -5,6 +5,7 @@ each time.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, cast
 
 from ledger.canonical import JsonObject, JsonValue
@@ -14,6 +15,10 @@ from tool_scopes.house import Caller, House
 from tool_scopes.scopes import Scope
 from tool_scopes.standing import stand
 from tool_scopes.views import ViewTool
+from tool_scopes.workflows import Workflow
+
+_MOST_WORKFLOWS = 20
+"""How many workflows the description of open_run names."""
 
 _NULL: JsonValue = {"type": "null"}
 RUN_ID: JsonObject = {"type": "string", "description": "The run, as open_run gave it (run_…)."}
@@ -24,7 +29,11 @@ class ToolLists:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._desk = _list([_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()])
+        desk = [_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()]
+        for entry in desk:
+            if entry["name"] == "open_run":
+                entry["description"] = _of_workflows(house.workflows)
+        self._desk = _list(desk)
         self._of_scope: dict[tuple[str, str, bool], dict[str, Any]] = {}
 
     def of(self, caller: Caller) -> dict[str, Any]:
@@ -50,6 +59,18 @@ class ToolLists:
             tools += [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
             listed = self._of_scope[key] = _list(tools)
         return listed
+
+
+def _of_workflows(workflows: Mapping[str, Workflow]) -> str:
+    """What open_run says: which workflows there are, what each is for and what opens it."""
+    told: list[str] = []
+    for name, workflow in sorted(workflows.items())[:_MOST_WORKFLOWS]:
+        required = workflow.input.get("required")
+        keys = [str(key) for key in required] if isinstance(required, list) else []
+        told.append(f"{name} (input: {', '.join(keys) or 'nothing'}): {workflow.purpose}")
+    more = len(workflows) - len(told)
+    rest = [f"And {more} more; a name that there is not is answered with all of them."] if more else []
+    return "\n".join(["Open a run of a workflow, and get its first step. There are:", *told, *rest])
 
 
 def _list(tools: list[dict[str, Any]]) -> dict[str, Any]:

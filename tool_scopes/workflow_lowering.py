@@ -77,6 +77,28 @@ def _ways(old: StepFile, new: StepFile) -> Iterator[str]:
         yield "needs fewer approvals"
     if new.limits.approval_minutes > old.limits.approval_minutes:
         yield "lets an approval live longer"
+    yield from _bounds(old, new)
+    for trouble in sorted(new.on.steps().keys() - old.on.steps().keys()):
+        yield f"no longer brings in a human on {trouble}"
+
+
+def _bounds(old: StepFile, new: StepFile) -> Iterator[str]:
+    """Limits and checkpoints that need not be said; without one there is none."""
+    for was, now, way in (
+        (old.limits.calls, new.limits.calls, "allows more calls"),
+        (old.limits.minutes, new.limits.minutes, "has more time"),
+        (old.checkpoints.bundle_above, new.checkpoints.bundle_above, "no longer stops at as small a bundle"),
+    ):
+        if was is not None and (now is None or now > was):
+            yield way
+    asked = {old.checkpoints.repeated_retries, new.checkpoints.repeated_retries} != {None}
+    if asked and _most_retries(new) > _most_retries(old):
+        yield "stops later for repeated retries"
+
+
+def _most_retries(step: StepFile) -> int:
+    asked = step.checkpoints.repeated_retries
+    return max(1, 3 * step.limits.retries) if asked is None else asked
 
 
 def _widened(old: StepFile, new: StepFile) -> Iterator[str]:
@@ -104,7 +126,7 @@ def _is_reached(name: str, workflow: WorkflowFile, without: str) -> bool:
         step = todo.pop()
         if step not in seen:
             seen.add(step)
-            todo += workflow.steps[step].next
+            todo += [*workflow.steps[step].next, *workflow.steps[step].on.steps().values()]
     return name in seen
 
 

@@ -34,6 +34,7 @@ class Explain(Arguments):
         "read_evidence",
         "use_tool",
         "submit_step",
+        "leave_step",
         "propose_source",
         "judge_approval",
         "curate",
@@ -143,6 +144,15 @@ def _usual(name: str, principal: Principal) -> FactValue:
         "effect": "write",
         "people": 0,
         "four_eyes": True,
+        "workflow": "",
+        "step": "",
+        "status": "done",
+        "confidence": 100,
+        "evidence": (),
+        "bundle_tokens": 0,
+        "retries": 0,
+        "tool": "",
+        "target": "",
     }
     return usual.get(name, False)
 

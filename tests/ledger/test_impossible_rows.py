@@ -169,10 +169,12 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
     "runs": (
         {
             **dict.fromkeys(
-                ("id", "tenant", "principal", "workflow", "workflow_digest", "input_digest"), "x"
+                ("id", "tenant", "principal", "opened_by", "workflow", "workflow_digest", "input_digest"), "x"
             ),
             **dict.fromkeys(("input", "state", "step"), "{}"),
             "epoch": 1,
+            "entered_epoch": 1,
+            "calls": 0,
             "status": "open",
             "retries": 0,
             "release": 0,
@@ -181,10 +183,28 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
         },
         {
             "run_status": {"status": "lost"},
-            "run_counts": {"epoch": 0},
+            "run_counts": {"calls": -1},
+            "run_step_was_entered": {"entered_epoch": 2},
+            "run_deadline_is_later": {"deadline_ms": 5},
             "run_times": {"changed_ms": 4},
             "run_key_or_none": {"idempotency_key": ""},
         },
+    ),
+    "retry_counts": (
+        {**dict.fromkeys(("tenant", "principal", "workflow"), "x"), "subject": SHA, "retries": 1},
+        {"retry_counts_count": {"retries": 0}, "retry_counts_name_a_digest": {"subject": "o-1"}},
+    ),
+    "triggers": (
+        {**dict.fromkeys(("id", "name", "tenant", "workflow", "agent"), "x"), "takes": "{}", "made_ms": 5},
+        {
+            "triggers_have_names": {"name": ""},
+            "triggers_take_by_key": {"takes": "[]"},
+            "trigger_times": {"removed_ms": 4},
+        },
+    ),
+    "trigger_secrets": (
+        {"id": "whs_1", "trigger": "x", "salt": HASH, "sealed": b"x", "made_ms": 5},
+        {"trigger_secrets_are_sealed": {"salt": b"x"}, "trigger_secret_times": {"until_ms": 0}},
     ),
     "step_passes": (
         {"digest": HEX, "run": "x", "principal": "a", "step": "s", "epoch": 1, "expires_ms": 5},

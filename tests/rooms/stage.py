@@ -89,7 +89,7 @@ class Stage:
         """Let the two admins agree to the catalogue and the workflows as they are, for the next start."""
         folder, ring = self.folder, KeyRing.load(self.folder.keys_dir)
         catalogue = load_catalogue(folder.catalogue_dir)
-        files = files_of(catalogue, load_workflows(folder.workflows_dir, catalogue.offered_effects()))
+        files = files_of(catalogue, load_workflows(folder.workflows_dir, catalogue))
 
         def sign(tx: Transaction) -> None:
             gate = read_gate(tx)

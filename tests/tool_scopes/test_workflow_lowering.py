@@ -38,8 +38,17 @@ WORKFLOW: dict[str, Any] = {
                 "confidence_below": 0.6,
                 "evidence": ["contradictory", "stale"],
                 "sensitive_action": True,
+                "bundle_above": 500,
+                "repeated_retries": 7,
             },
-            "limits": {"executions": 2, "retries": 2, "approvals": 2, "approval_minutes": 30},
+            "limits": {
+                "executions": 2,
+                "retries": 2,
+                "calls": 5,
+                "minutes": 10,
+                "approvals": 2,
+                "approval_minutes": 30,
+            },
         },
     },
 }
@@ -74,6 +83,13 @@ LOOSER: dict[str, Callable[[Steps], object]] = {
     "act of refund no longer stops before a sensitive action": checkpoints(sensitive_action=False),
     "act of refund allows more executions": limits(executions=3),
     "act of refund allows more retries": limits(retries=3),
+    "act of refund allows more calls": limits(calls=6),
+    "act of refund has more time": limits(minutes=11),
+    "act of refund no longer stops at as small a bundle": checkpoints(bundle_above=600),
+    "act of refund stops later for repeated retries": checkpoints(repeated_retries=8),
+    "act of refund no longer brings in a human on denied": lambda steps: steps["act"].update(
+        on={"denied": "look"}
+    ),
     "act of refund needs fewer approvals": limits(approvals=1),
     "act of refund lets an approval live longer": limits(approval_minutes=31),
     "look of refund may use shop__customers": may_use("look", "shop__customers"),
@@ -96,7 +112,7 @@ def test_a_looser_step_lowers_the_gate_and_its_tightening_does_not(
 def test_a_checkpoint_that_is_left_out_lowers_the_gate() -> None:
     assert loosened(kept(WORKFLOW), kept(changed(lambda steps: steps["act"].pop("checkpoints")))) == (
         "step act of refund no longer stops at the same confidence, no longer stops at stale evidence, no "
-        "longer stops before a sensitive action",
+        "longer stops before a sensitive action, no longer stops at as small a bundle",
     )
 
 
