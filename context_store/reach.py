@@ -87,6 +87,11 @@ class Reach:
         """The collection that a version is in, which is reached."""
         return str(self.collections[int(self.keys.searchsorted(key))])
 
+    def span_of(self, key: int, ordinal: int) -> tuple[int, int]:
+        """The span of a passage of a version that is reached."""
+        held = (segment for segment in self.segments if segment.holds(key))
+        return next(held).span(key, ordinal)
+
     @cached_property
     def bases(self) -> list[int]:
         """Where each segment's passages begin in the numbering through all of them; and the end."""

@@ -81,8 +81,7 @@ _SPELLED: Final = {word: str(number) for number, word in enumerate(_NUMBERS.spli
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word or value of a sentence in the form in which it is compared. An `aside` stands in brackets; a
     `short` name has more capitals than its first letter.
     """
@@ -148,6 +147,7 @@ def _begins(before: str, between: str) -> bool:
     return not before or (len(before) > 3 and (before[-1] == "." or before.isupper()))
 
 
+@lru_cache(maxsize=65_536)
 def _word(text: str, *, first: bool, aside: bool) -> Token:
     low = text.lower().replace("’", "'")
     if low in _NEGATION or low.endswith("n't"):
@@ -281,9 +281,12 @@ def _of_others(one: _Value, other: _Value) -> bool:
 
 def _denials(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Which of these sentences deny, as a whole and in almost the same words, what others say."""
-    frames = {at: _frame(one) for at, one in enumerate(sentences) if len(tokens(one)) <= LONGEST_DENIED}
-    denying = {at for at in frames if _denies(sentences[at])}
-    for one, other in product(sorted(denying), sorted(frames.keys() - denying)):
+    short = [at for at, sentence in enumerate(sentences) if len(tokens(sentence)) <= LONGEST_DENIED]
+    denying = [at for at in short if _denies(sentences[at])]
+    if not denying:
+        return
+    frames = {at: _frame(sentences[at]) for at in short}
+    for one, other in product(denying, [at for at in short if not _denies(sentences[at])]):
         shared = len(frames[one] & frames[other])
         if shared >= FEWEST_DENIED and shared >= DENIED_ALIKE * len(frames[one] | frames[other]):
             yield min(one, other), max(one, other)
