@@ -166,8 +166,9 @@ def ranked_by_meaning(store: KnowledgeStore, cursor: Cursor, reach: Reach, need:
             for vectors, base in zip(loaded, reach.bases, strict=False)
         ]
     ) @ asked.astype(np.float64)
-    ranking = sorted(zip(near.tolist(), np.round(exact, 4).tolist(), strict=True), key=_by_likeness)
-    return Meant(tuple((passage, float(like)) for passage, like in ranking[:depth]), model, "")
+    likest: list[float] = np.round(cast("Vectors", exact), 4).tolist()
+    ranking = sorted(zip(near.tolist(), likest, strict=True), key=_by_likeness)
+    return Meant(tuple(ranking[:depth]), model, "")
 
 
 def _by_likeness(pair: tuple[int, float]) -> tuple[float, int]:

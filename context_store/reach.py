@@ -174,8 +174,8 @@ class Reaches:
     until_ms: float
 
 
-Opening = Callable[[], AbstractContextManager[Cursor]]
-"""How a cursor is had: `KnowledgeStore.reading`."""
+Opening = Callable[[float | None], AbstractContextManager[Cursor]]
+"""How a cursor is had, for at most so many seconds: `KnowledgeStore.reading`."""
 
 
 class ReachKeeper:
@@ -205,7 +205,8 @@ class ReachKeeper:
             if known is not None and known.since_ms <= now_ms < known.until_ms:
                 self._kept.move_to_end(name)
                 return known
-        with reading() as cursor:
+        # Without a limit: whoever comes first loads the index for all, and asking for less would not help.
+        with reading(None) as cursor:
             found = self._ask(cursor, grant.tenant, asked, now_ms)
         if fresh:
             return found

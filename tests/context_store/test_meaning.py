@@ -160,7 +160,11 @@ def test_weights_that_cannot_be_used_are_refused_by_their_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: set[str] = set()
-    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: object() if name in found else None)
+
+    def find_spec(name: str) -> object | None:
+        return object() if name in found else None
+
+    monkeypatch.setattr(weights.importlib.util, "find_spec", find_spec)
     assert find_weights(None) == "the extra `semantic` is not installed"
     with pytest.raises(WeightsRefused, match="needs the extra `semantic`"):
         find_weights(tmp_path)
