@@ -15,6 +15,7 @@ from typing import Final, Literal
 from context_store.cursor import Cursor
 from context_store.items import Item, Place, passages_at, says
 from context_store.reach import Reach
+from context_store.sentences import sentence_spans
 from context_store.statements import Kind, contradictions
 from context_store.units import Unit
 from ledger.canonical import JsonObject, canonical, parse_strict
@@ -90,9 +91,16 @@ def spoken_conflicts(units: Sequence[Unit]) -> list[Conflict]:
     ranked = sorted((unit for unit in units if unit.cover > 0), key=lambda unit: (-unit.value, unit.item.id))
     compared = [unit.item for unit in ranked[:MOST_COMPARED]]
     words = [says(item.quote) for item in compared]
+    # What can be shown by itself may be several sentences: each is compared with those of others.
+    sentences = [
+        (at, item.quote[start:end])
+        for at, item in enumerate(compared)
+        for start, end in sentence_spans(item.quote)
+    ]
     found: list[Conflict] = []
     told: set[str] = set()
-    for at, beside, said in contradictions([item.quote for item in compared]):
+    for left, right, said in contradictions([sentence for _, sentence in sentences]):
+        at, beside = sentences[left][0], sentences[right][0]
         one, other = compared[at], compared[beside]
         # Sentences that say the same are one side, whoever else says it.
         if one.id.source == other.id.source or {words[at], words[beside]} <= told:

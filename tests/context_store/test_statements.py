@@ -111,6 +111,15 @@ def test_both_sides_are_in_the_bundle_whatever_its_budget(library: Library, one:
     assert (said["fact"], said["kind"]) == (None, conflict.kind)
 
 
+def test_case_75_sentences_are_compared_one_by_one_whatever_stands_with_them(library: Library) -> None:
+    library.add("A refund is paid within 30 days of the return. Gift cards are never refunded.", "policy.md")
+    library.add("A refund is paid within 45 days of the return, says the shop. Ask there.", "shop.md")
+    bundle = library.bundle("How long until a refund is paid?")
+    assert bundle.sufficiency == "contradictory"
+    (conflict,) = bundle.conflicts
+    assert (conflict.kind, [side.value for side in conflict.sides]) == ("number", ['"30"', '"45"'])
+
+
 def test_of_many_sentences_each_pair_that_contradicts_is_found_once_and_in_order() -> None:
     said = [
         "A parcel is kept for 14 days.",
