@@ -59,7 +59,7 @@ def declared_conflicts(cursor: Cursor, reach: Reach, evidence: Sequence[Item]) -
     """The declared facts that the evidence touches and that have several values, by name. `evidence` is in
     order of preference.
     """
-    if not evidence:
+    if not any(reach.declares(item.place[0]) for item in evidence):
         return []
     asked = {
         "keys": [item.place[0] for item in evidence],

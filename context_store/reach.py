@@ -68,12 +68,13 @@ _numbers = itertools.count()
 class Reach:
     """The versions that one grant reaches at one time, and the passages of them in the index.
 
-    `keys` are the versions' keys, sorted, beside the collections that they are in. Passages are numbered
-    through all segments.
+    `keys` are the versions' keys, sorted, beside the collections that they are in and whether they declare
+    facts. Passages are numbered through all segments.
     """
 
     keys: Numbers
     collections: npt.NDArray[np.object_]
+    declaring: npt.NDArray[np.bool_]
     segments: tuple[Segment, ...]
     kept: KeptPostings
     number: int = field(default_factory=_numbers.__next__)
@@ -82,6 +83,10 @@ class Reach:
         """Whether it reaches the version of this key."""
         at = int(self.keys.searchsorted(key))
         return at < len(self.keys) and int(self.keys[at]) == key
+
+    def declares(self, key: int) -> bool:
+        """Whether a version that is reached declares facts."""
+        return bool(self.declaring[int(self.keys.searchsorted(key))])
 
     def collection_of(self, key: int) -> str:
         """The collection that a version is in, which is reached."""
@@ -225,10 +230,11 @@ class ReachKeeper:
         windows = [np.ma.compressed(np.ma.asarray(rows[name])) for name in ("opens", "closes")]
         limits = np.concatenate(windows).astype(np.float64)
         collections = np.asarray(rows["collection"], dtype=object)
+        declaring = np.asarray(rows["declares"], dtype=bool)
         segments = self.index.segments(cursor, tenant, keys)
         return Reaches(
-            Reach(keys[current], collections[current], segments, self._postings),
-            Reach(keys[former], collections[former], segments, self._postings),
+            Reach(keys[current], collections[current], declaring[current], segments, self._postings),
+            Reach(keys[former], collections[former], declaring[former], segments, self._postings),
             since_ms=float(limits[limits <= now_ms].max(initial=-np.inf)),
             until_ms=float(limits[limits > now_ms].min(initial=np.inf)),
         )
@@ -237,7 +243,7 @@ class ReachKeeper:
 _REACHED = f"""
 {READABLE}
 SELECT r.key, c.key IS NOT NULL AS current, f.key IS NOT NULL AS former,
-    r.collection, r.valid_from_ms AS opens, r.valid_until_ms AS closes
+    r.declares, r.collection, r.valid_from_ms AS opens, r.valid_until_ms AS closes
 FROM readable r LEFT JOIN current c USING (key) LEFT JOIN former f USING (key)
 ORDER BY r.key
 """  # noqa: S608

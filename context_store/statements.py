@@ -80,6 +80,10 @@ _SPELLED: Final = {word: str(number) for number, word in enumerate(_NUMBERS.spli
     "hundred": "100",
 }
 
+# Most sentences hold nothing that could be compared, and need not be taken apart to know it.
+_MAY_BE_VALUE = re.compile(rf"\d|\b(?:{'|'.join(_SPELLED)}|{_MONTH})\b", re.IGNORECASE)
+_MAY_DENY = re.compile(rf"\b(?:{'|'.join(sorted(_NEGATION))})\b|n['’]t\b", re.IGNORECASE)
+
 
 class Token(NamedTuple):
     """A word or value of a sentence in the form in which it is compared. An `aside` stands in brackets; a
@@ -204,6 +208,8 @@ def difference(one: str, other: str) -> Difference | None:
 @lru_cache(maxsize=8_192)
 def _values_beside(sentence: str) -> tuple[tuple[_Beside, _Value], ...]:
     """The values of a sentence, each by what stands right before it and by what stands right after it."""
+    if sentence[1:].islower() and _MAY_BE_VALUE.search(sentence) is None:
+        return ()
     row = tokens(sentence)
     found: list[tuple[_Beside, _Value]] = []
     for kind, start, end in _values(row):
@@ -281,10 +287,10 @@ def _of_others(one: _Value, other: _Value) -> bool:
 
 def _denials(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Which of these sentences deny, as a whole and in almost the same words, what others say."""
+    if not any(_denies(sentence) for sentence in sentences):
+        return
     short = [at for at, sentence in enumerate(sentences) if len(tokens(sentence)) <= LONGEST_DENIED]
     denying = [at for at in short if _denies(sentences[at])]
-    if not denying:
-        return
     frames = {at: _frame(sentences[at]) for at in short}
     for one, other in product(denying, [at for at in short if not _denies(sentences[at])]):
         shared = len(frames[one] & frames[other])
@@ -301,4 +307,6 @@ def _frame(sentence: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8_192)
 def _denies(sentence: str) -> bool:
+    if _MAY_DENY.search(sentence) is None:
+        return False
     return sum(token.kind == "negation" for token in tokens(sentence)) % 2 == 1
