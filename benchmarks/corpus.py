@@ -77,14 +77,20 @@ def word_of(rank: int) -> str:
 
 
 def fill(
-    store: KnowledgeStore, passages: int, seed: int, told: Callable[[Sequence[Made]], None] | None = None
+    store: KnowledgeStore,
+    passages: int,
+    seed: int,
+    told: Callable[[Sequence[Made]], None] | None = None,
+    words: int = _WORDS,
 ) -> None:
-    """Write that many passages and publish them as release 1; `told` gets each as it is made."""
+    """Write that many passages of so many words and publish them as release 1; `told` gets each as it is
+    made.
+    """
     with store.writing() as cursor:
         cursor.execute("SELECT setseed($seed)", {"seed": seed / 1_000})
-        _write_words(cursor)
+        _write_words(cursor, words)
         for first in range(0, passages, _AT_ONCE):
-            _write_part(cursor, first, min(_AT_ONCE, passages - first))
+            _write_part(cursor, first, min(_AT_ONCE, passages - first), words)
             if told is not None:
                 told(_made(cursor))
         cursor.execute("DROP TABLE tokens; DROP TABLE words; DROP TABLE part")
@@ -106,8 +112,8 @@ def needs(store: KnowledgeStore, count: int, seed: int) -> list[str]:
     return found
 
 
-def _write_words(cursor: Cursor) -> None:
-    ranks = range(_STOPPED, _WORDS)
+def _write_words(cursor: Cursor, words: int) -> None:
+    ranks = range(_STOPPED, words)
     both = [informative_words(word_of(rank))[0] for rank in ranks]
     cursor.execute(
         """CREATE TEMP TABLE words AS
@@ -122,14 +128,14 @@ def _write_words(cursor: Cursor) -> None:
     )
 
 
-def _write_part(cursor: Cursor, first: int, count: int) -> None:
+def _write_part(cursor: Cursor, first: int, count: int, words: int) -> None:
     asked: dict[str, Any] = {"first": first, "count": count}
     # The inverse of the distribution's integral: a rank for each even draw.
     asked |= {
-        "words": _WORDS,
+        "words": words,
         "tokens": _TOKENS,
         "source": _OF_A_SOURCE,
-        "rare": (_WORDS + 2.7) ** -0.07,
+        "rare": (words + 2.7) ** -0.07,
         "often": 2.7**-0.07,
     }
     cursor.execute(
@@ -167,7 +173,7 @@ _STATEMENTS: Final = (
         CASE key % 3 WHEN 0 THEN ['l' || key % 5] ELSE [] END AS labels, 'general' AS collection, '' AS facts,
         CASE WHEN key % 11 = 0 THEN {NOW_MS + _DAY_MS} ELSE {NOW_MS - 900 * _DAY_MS} END AS valid_from_ms,
         CASE WHEN key % 13 = 0 THEN {NOW_MS - _DAY_MS} ELSE {NOW_MS + 900 * _DAY_MS} END AS valid_until_ms,
-        passages, terms
+        passages, terms, 'sha256:' || sha256(text) AS raw_digest
     FROM ({_SOURCES})""",  # noqa: S608
     f"""INSERT INTO published SELECT DISTINCT key, '{TENANT}', 's' || key, 1,
         CASE WHEN key % 17 = 0 THEN 1 END FROM part""",  # noqa: S608

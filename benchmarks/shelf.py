@@ -10,10 +10,13 @@ from pathlib import Path
 
 from context_store.bundles import Bundle, build_bundle
 from context_store.curation import review, submit
+from context_store.errors import ImportRefused
 from context_store.grants import ReadGrant
 from context_store.head import head_release
-from context_store.importing import Intake, import_text
+from context_store.importing import Imported, import_many
+from context_store.intake import Incoming, Intake
 from context_store.opening import open_knowledge
+from context_store.provenance import ProvenanceId
 from context_store.releases import publish
 from context_store.store import KnowledgeStore
 from ledger.keyring import KeyRing
@@ -22,6 +25,7 @@ from ledger.transaction import Transaction
 
 NOW_MS = 1_800_000_000_000
 TENANT = "bench"
+_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,13 @@ class Shelf:
 
     def publish(self, documents: Sequence[tuple[str, str]], tenant: str = TENANT) -> None:
         """Import, review and publish documents, given as file names and texts, as one release of a tenant."""
+        incoming = [Incoming(name, f"bench:{name}", _clean(text)) for name, text in documents]
         versions = [
-            import_text(
-                self.store, self.ledger, _clean(text), name, f"bench:{name}", Intake(tenant, "carol")
-            ).id
-            for name, text in documents
+            _id_of(outcome)
+            for at in range(0, len(incoming), _BATCH)
+            for outcome in import_many(
+                self.store, self.ledger, incoming[at : at + _BATCH], Intake(tenant, "carol")
+            )
         ]
 
         def curate(tx: Transaction) -> None:
@@ -58,6 +64,12 @@ class Shelf:
         return self.ledger.read(
             lambda reading: build_bundle(self.store, reading, grant, need, budget=budget, now_ms=NOW_MS)
         )
+
+
+def _id_of(outcome: Imported | ImportRefused) -> ProvenanceId:
+    if isinstance(outcome, ImportRefused):
+        raise outcome
+    return outcome.id
 
 
 def _clean(text: str) -> bytes:

@@ -10,13 +10,13 @@ bundle.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final, Literal
 
 from context_store.cursor import Cursor
 from context_store.items import Item, Place, passages_at, says
 from context_store.reach import Reach
-from context_store.statements import Kind, difference
+from context_store.sentences import sentence_spans
+from context_store.statements import Kind, contradictions
 from context_store.units import Unit
 from ledger.canonical import JsonObject, canonical, parse_strict
 
@@ -59,7 +59,7 @@ def declared_conflicts(cursor: Cursor, reach: Reach, evidence: Sequence[Item]) -
     """The declared facts that the evidence touches and that have several values, by name. `evidence` is in
     order of preference.
     """
-    if not evidence:
+    if not any(reach.declares(item.place[0]) for item in evidence):
         return []
     asked = {
         "keys": [item.place[0] for item in evidence],
@@ -89,17 +89,23 @@ def spoken_conflicts(units: Sequence[Unit]) -> list[Conflict]:
     valuable first.
     """
     ranked = sorted((unit for unit in units if unit.cover > 0), key=lambda unit: (-unit.value, unit.item.id))
-    compared = [(says(unit.item.quote), unit.item) for unit in ranked[:MOST_COMPARED]]
+    compared = [unit.item for unit in ranked[:MOST_COMPARED]]
+    words = [says(item.quote) for item in compared]
+    # What can be shown by itself may be several sentences: each is compared with those of others.
+    sentences = [
+        (at, item.quote[start:end])
+        for at, item in enumerate(compared)
+        for start, end in sentence_spans(item.quote)
+    ]
     found: list[Conflict] = []
     told: set[str] = set()
-    for (words, one), (other_words, other) in combinations(compared, 2):
+    for left, right, said in contradictions([sentence for _, sentence in sentences]):
+        at, beside = sentences[left][0], sentences[right][0]
+        one, other = compared[at], compared[beside]
         # Sentences that say the same are one side, whoever else says it.
-        if one.id.source == other.id.source or {words, other_words} <= told:
+        if one.id.source == other.id.source or {words[at], words[beside]} <= told:
             continue
-        said = difference(one.quote, other.quote)
-        if said is None:
-            continue
-        told |= {words, other_words}
+        told |= {words[at], words[beside]}
         sides = (Side(_json(said.one), one), Side(_json(said.other), other))
         found.append(Conflict(said.kind, None, tuple(sorted(sides, key=lambda side: side.item.id))))
         if len(found) == MOST_CONFLICTS:

@@ -38,8 +38,8 @@ class Segment:
     """The postings of some versions. Passages are numbered from 0, in the order of key and ordinal.
 
     `keys` are the versions' keys, sorted, beside the names of their sources and their numbers; `first` is
-    where each one's passages begin, and one more. The postings of `terms[t]` stand at
-    `starts[t]:starts[t + 1]`, sorted by passage.
+    where each one's passages begin, and one more; `spans` has the span of each passage. The postings of
+    `terms[t]` stand at `starts[t]:starts[t + 1]`, sorted by passage.
     """
 
     keys: Numbers
@@ -47,6 +47,7 @@ class Segment:
     versions: Sequence[int]
     first: Numbers
     length: Numbers
+    spans: Numbers
     terms: Numbers
     starts: Numbers
     passage: Numbers
@@ -64,6 +65,16 @@ class Segment:
             return self.passage[:0], self.occurrences[:0]
         part = slice(int(self.starts[at]), int(self.starts[at + 1]))
         return self.passage[part], self.occurrences[part]
+
+    def holds(self, key: int) -> bool:
+        """Whether it has the version of this key."""
+        at = int(self.keys.searchsorted(key))
+        return at < len(self.keys) and int(self.keys[at]) == key
+
+    def span(self, key: int, ordinal: int) -> tuple[int, int]:
+        """The span of a passage of a version that it holds."""
+        start, end = self.spans[int(self.first[int(self.keys.searchsorted(key))]) + ordinal].tolist()
+        return start, end
 
     def names(self, numbers: Numbers) -> list[Name]:
         """The names of these passages."""
@@ -150,7 +161,9 @@ def load_segment(cursor: Cursor, keys: Numbers) -> Segment:
         occurrences[slots] = part_rows["occurrences"]
         length[numbers] = part_rows["length"]
         filled[at[begins]] += runs
-    return Segment(found, sources, versions, first, length, terms, starts, passage, occurrences)
+    placed = columns(cursor, _SPANS, whole)
+    spans = np.column_stack([np.asarray(placed[end], dtype=np.int32) for end in ("span_start", "span_end")])
+    return Segment(found, sources, versions, first, length, spans, terms, starts, passage, occurrences)
 
 
 def _parts(keys: Numbers, first: Numbers, postings: int) -> Iterable[Numbers]:
@@ -168,6 +181,7 @@ _AMONG: Final = "key BETWEEN $least AND $most AND key IN (SELECT unnest($keys::I
 _COUNT = f"SELECT coalesce(sum(passages), 0) FROM versions WHERE {_AMONG}"  # noqa: S608
 _VERSIONS = f"SELECT key, source, version, passages FROM versions WHERE {_AMONG} ORDER BY key"  # noqa: S608
 _TERMS = f"SELECT term, count(*) AS n FROM postings WHERE {_AMONG} GROUP BY term ORDER BY term"  # noqa: S608
+_SPANS = f"SELECT span_start, span_end FROM passages WHERE {_AMONG} ORDER BY key, ordinal"  # noqa: S608
 _POSTINGS = f"""
 SELECT term, key, ordinal, least(occurrences, 65535) AS occurrences, length FROM postings
 WHERE {_AMONG} ORDER BY term, key, ordinal

@@ -8,13 +8,14 @@ has come. A bundle says which it was.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from context_store.cursor import Cursor
-from context_store.index import Segment
+from context_store.index import Segment, columns
 from context_store.reach import Reach
 from ledger.canonical import JsonObject
 
@@ -30,6 +31,7 @@ DEPTH: Final = 50
 _FEW: Final = 0.1
 """Below this share of a segment, its reached vectors are copied out and compared by themselves."""
 
+_SLACK: Final = 1e-3
 _AT_ONCE: Final = 32
 
 
@@ -74,25 +76,41 @@ class Meaning:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._loaded: weakref.WeakKeyDictionary[Segment, tuple[Any, Any]] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._have: weakref.WeakKeyDictionary[Segment, tuple[int, Any]] = weakref.WeakKeyDictionary()
+        self._loaded: weakref.WeakKeyDictionary[Segment, Any] = weakref.WeakKeyDictionary()
 
-    def vectors(self, cursor: Cursor, segment: Segment) -> tuple[Vectors, npt.NDArray[np.bool_]]:
-        """The vectors of a segment's passages, and which versions have theirs."""
-        known = self._loaded.get(segment)
-        if known is None or not known[1].all():
-            known = self._loaded[segment] = self._load(cursor, segment)
-        return known
+    def has(self, cursor: Cursor, segment: Segment, keys: Any) -> bool:
+        """Whether all of these versions that a segment holds have their vectors."""
+        import numpy as np
+
+        known, have = self._have.get(segment, (-1, None))
+        if have is None or not have.all():
+            # Vectors are only ever added; as long as there are no more of them, the answer is the same.
+            row = cursor.execute(_COUNT, self._asked()).fetchone()
+            count = int(row[0]) if row else 0
+            if have is None or count != known:
+                rows = columns(cursor, _HAVE, self._asked() | {"keys": segment.keys.tolist()})
+                have = np.isin(segment.keys, np.asarray(rows["key"], dtype=np.int32))
+                self._have[segment] = count, have
+        return bool(have[np.isin(segment.keys, keys, assume_unique=True)].all())
+
+    def vectors(self, cursor: Cursor, segment: Segment, keys: Any) -> Vectors:
+        """The vectors of a segment's passages, those of these versions at least; read once."""
+        import numpy as np
+
+        with self._lock:
+            vectors, have = self._loaded.get(segment, (None, None))
+            if vectors is None or not have[np.isin(segment.keys, keys, assume_unique=True)].all():
+                vectors, have = self._loaded[segment] = self._load(cursor, segment)
+        return vectors
 
     def _load(self, cursor: Cursor, segment: Segment) -> tuple[Any, Any]:
         import numpy as np
 
         vectors = np.zeros((segment.size, self.model.dimension), dtype=np.float32)
         have = np.zeros(len(segment.keys), dtype=bool)
-        cursor.execute(
-            """SELECT key, vectors FROM vectors WHERE model = $model AND revision = $revision
-                AND key IN (SELECT unnest($keys::INTEGER[]))""",
-            {"model": self.model.name, "revision": self.model.revision, "keys": segment.keys.tolist()},
-        )
+        cursor.execute(_VECTORS, self._asked() | {"keys": segment.keys.tolist()})
         while rows := cast("list[tuple[int, bytes]]", cursor.fetchmany(256)):
             for key, raw in rows:
                 at = int(segment.keys.searchsorted(key))
@@ -100,6 +118,16 @@ class Meaning:
                 vectors[first:last] = np.frombuffer(raw, dtype="<f4").reshape(last - first, -1)
                 have[at] = True
         return vectors, have
+
+    def _asked(self) -> dict[str, Any]:
+        return {"model": self.model.name, "revision": self.model.revision}
+
+
+_OF_MODEL: Final = "FROM vectors WHERE model = $model AND revision = $revision"
+_AMONG: Final = f"{_OF_MODEL} AND key IN (SELECT unnest($keys::INTEGER[]))"
+_COUNT: Final = f"SELECT count(*) {_OF_MODEL}"
+_HAVE: Final = f"SELECT DISTINCT key {_AMONG}"
+_VECTORS: Final = f"SELECT key, vectors {_AMONG}"
 
 
 def ranked_by_meaning(store: KnowledgeStore, cursor: Cursor, reach: Reach, need: str) -> Meant:
@@ -109,10 +137,8 @@ def ranked_by_meaning(store: KnowledgeStore, cursor: Cursor, reach: Reach, need:
     meaning = store.meaning
     if meaning is None:
         return Meant((), None, "not in use")
-    loaded = [meaning.vectors(cursor, segment) for segment in reach.segments]
-    for segment, (_, have) in zip(reach.segments, loaded, strict=True):
-        if not have[np.isin(segment.keys, reach.keys, assume_unique=True)].all():
-            return Meant((), None, "not used: some versions have no vectors")
+    if not all(meaning.has(cursor, segment, reach.keys) for segment in reach.segments):
+        return Meant((), None, "not used: some versions have no vectors")
     model: JsonObject = {
         "model": meaning.model.name,
         "revision": meaning.model.revision,
@@ -121,17 +147,28 @@ def ranked_by_meaning(store: KnowledgeStore, cursor: Cursor, reach: Reach, need:
     if not need.strip() or not reach.passages:
         return Meant((), model, "")
     asked = meaning.model.encode([need])[0]
+    loaded = [meaning.vectors(cursor, segment, reach.keys) for segment in reach.segments]
     likeness = np.full(reach.bases[-1], -2.0, dtype=np.float32)
-    for (vectors, _), seen, base in zip(loaded, reach.seen, reach.bases, strict=False):
+    for vectors, seen, base in zip(loaded, reach.seen, reach.bases, strict=False):
         own = likeness[base : base + len(seen)]
         if seen.mean() < _FEW:
             own[seen] = vectors[seen] @ asked
         else:
             own[seen] = (vectors @ asked)[seen]
     depth = min(DEPTH, reach.passages)
-    best = np.argpartition(-likeness, depth - 1)[:depth]
-    ranking = sorted(zip(best.tolist(), np.round(likeness[best], 4).tolist(), strict=True), key=_by_likeness)
-    return Meant(tuple((passage, float(like)) for passage, like in ranking), model, "")
+    # How such a product is summed up depends on how many rows there are, so also on what is not reached: its
+    # last digits must not decide. Whatever may be among the best is compared again, exactly enough to round.
+    least = float(np.partition(likeness, len(likeness) - depth)[len(likeness) - depth]) - _SLACK
+    near = np.flatnonzero(likeness >= least)
+    exact = np.concatenate(
+        [
+            vectors[near[(near >= base) & (near < base + len(vectors))] - base].astype(np.float64)
+            for vectors, base in zip(loaded, reach.bases, strict=False)
+        ]
+    ) @ asked.astype(np.float64)
+    likest: list[float] = np.round(cast("Vectors", exact), 4).tolist()
+    ranking = sorted(zip(near.tolist(), likest, strict=True), key=_by_likeness)
+    return Meant(tuple(ranking[:depth]), model, "")
 
 
 def _by_likeness(pair: tuple[int, float]) -> tuple[float, int]:

@@ -68,12 +68,13 @@ _numbers = itertools.count()
 class Reach:
     """The versions that one grant reaches at one time, and the passages of them in the index.
 
-    `keys` are the versions' keys, sorted, beside the collections that they are in. Passages are numbered
-    through all segments.
+    `keys` are the versions' keys, sorted, beside the collections that they are in and whether they declare
+    facts. Passages are numbered through all segments.
     """
 
     keys: Numbers
     collections: npt.NDArray[np.object_]
+    declaring: npt.NDArray[np.bool_]
     segments: tuple[Segment, ...]
     kept: KeptPostings
     number: int = field(default_factory=_numbers.__next__)
@@ -83,9 +84,18 @@ class Reach:
         at = int(self.keys.searchsorted(key))
         return at < len(self.keys) and int(self.keys[at]) == key
 
+    def declares(self, key: int) -> bool:
+        """Whether a version that is reached declares facts."""
+        return bool(self.declaring[int(self.keys.searchsorted(key))])
+
     def collection_of(self, key: int) -> str:
         """The collection that a version is in, which is reached."""
         return str(self.collections[int(self.keys.searchsorted(key))])
+
+    def span_of(self, key: int, ordinal: int) -> tuple[int, int]:
+        """The span of a passage of a version that is reached."""
+        held = (segment for segment in self.segments if segment.holds(key))
+        return next(held).span(key, ordinal)
 
     @cached_property
     def bases(self) -> list[int]:
@@ -169,8 +179,8 @@ class Reaches:
     until_ms: float
 
 
-Opening = Callable[[], AbstractContextManager[Cursor]]
-"""How a cursor is had: `KnowledgeStore.reading`."""
+Opening = Callable[[float | None], AbstractContextManager[Cursor]]
+"""How a cursor is had, for at most so many seconds: `KnowledgeStore.reading`."""
 
 
 class ReachKeeper:
@@ -200,7 +210,8 @@ class ReachKeeper:
             if known is not None and known.since_ms <= now_ms < known.until_ms:
                 self._kept.move_to_end(name)
                 return known
-        with reading() as cursor:
+        # Without a limit: whoever comes first loads the index for all, and asking for less would not help.
+        with reading(None) as cursor:
             found = self._ask(cursor, grant.tenant, asked, now_ms)
         if fresh:
             return found
@@ -219,10 +230,11 @@ class ReachKeeper:
         windows = [np.ma.compressed(np.ma.asarray(rows[name])) for name in ("opens", "closes")]
         limits = np.concatenate(windows).astype(np.float64)
         collections = np.asarray(rows["collection"], dtype=object)
+        declaring = np.asarray(rows["declares"], dtype=bool)
         segments = self.index.segments(cursor, tenant, keys)
         return Reaches(
-            Reach(keys[current], collections[current], segments, self._postings),
-            Reach(keys[former], collections[former], segments, self._postings),
+            Reach(keys[current], collections[current], declaring[current], segments, self._postings),
+            Reach(keys[former], collections[former], declaring[former], segments, self._postings),
             since_ms=float(limits[limits <= now_ms].max(initial=-np.inf)),
             until_ms=float(limits[limits > now_ms].min(initial=np.inf)),
         )
@@ -231,7 +243,7 @@ class ReachKeeper:
 _REACHED = f"""
 {READABLE}
 SELECT r.key, c.key IS NOT NULL AS current, f.key IS NOT NULL AS former,
-    r.collection, r.valid_from_ms AS opens, r.valid_until_ms AS closes
+    r.declares, r.collection, r.valid_from_ms AS opens, r.valid_until_ms AS closes
 FROM readable r LEFT JOIN current c USING (key) LEFT JOIN former f USING (key)
 ORDER BY r.key
 """  # noqa: S608

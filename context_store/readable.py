@@ -19,7 +19,7 @@ WITH access AS (
 ), readable AS (
     SELECT
         v.key, v.source, v.version, v.title, v.authority, v.valid_from_ms, v.valid_until_ms,
-        v.passages, v.terms, a.collection,
+        v.passages, v.terms, v.facts <> '' AS declares, a.collection,
         p.withdrawn_in IS NOT NULL AND p.withdrawn_in <= $head AS withdrawn
     FROM published p JOIN versions v USING (key) JOIN access a ON a.source = p.source
     WHERE p.tenant = $tenant AND p.published_in <= $release

@@ -13,6 +13,7 @@ the texts; a change of this rule needs a new name.
 import hashlib
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, cast
@@ -68,6 +69,15 @@ def informative_words(text: str) -> list[Word]:
     need.
     """
     return [_word(word) for word in words(text) if _is_informative(word)]
+
+
+def stems_among(text: str, stems: Collection[str]) -> set[str]:
+    """Which of these stems the words of a text have. Only words that begin like one of them are stemmed:
+    stemming changes endings, never the first letters.
+    """
+    beginnings = tuple({stem[len(STEM) :][: max(2, min(3, len(stem) - 3))] for stem in stems})
+    alike = {word for word in words(text) if word.startswith(beginnings) and _is_informative(word)}
+    return {_word(word).stem for word in alike} & {*stems}
 
 
 def words(text: str) -> list[str]:

@@ -5,7 +5,7 @@ anyway. A sentence that takes back what the one before says ("However, …", "Un
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from context_store.ranking import weight
 from context_store.reach import Reach
 from context_store.search import Hit, needed_words
 from context_store.sentences import sentence_spans
-from context_store.terms import informative_words, term_id
+from context_store.terms import stems_among, term_id
 from context_store.tokens import estimate_tokens
 
 RULE: Final = "units-1"
@@ -67,10 +67,11 @@ def weigh(reach: Reach, need: str, found: Sequence[tuple[Hit, Item]]) -> list[Un
     there at all, all the less the weaker its passage is beside the best.
     """
     sentences = [_weights(reach, [word.stem for word in words]) for words in needed_words(need)]
+    asked = {stem for weights in sentences for stem in weights}
     units: list[Unit] = []
     for hit, passage in found:
         parts = [passage.part(*span) for span in divide(passage)]
-        covers = [_cover(sentences, part.quote) for part in parts]
+        covers = [_cover(sentences, asked, part.quote) for part in parts]
         for at, part in enumerate(parts):
             beside = max(covers[max(0, at - 1) : at] + covers[at + 1 : at + 2], default=0.0)
             value = hit.strength**_STEEP * (covers[at] + _NEIGHBOUR * beside + _LEAD)
@@ -85,7 +86,7 @@ def _weights(reach: Reach, stems: Sequence[str]) -> dict[str, float]:
     return {stem: share / whole for stem, share in found.items()}
 
 
-def _cover(sentences: Sequence[Mapping[str, float]], text: str) -> float:
-    said = {word.stem for word in informative_words(text)}
+def _cover(sentences: Sequence[Mapping[str, float]], asked: Collection[str], text: str) -> float:
+    said = stems_among(text, asked)
     covers = (sum(share for stem, share in weights.items() if stem in said) for weights in sentences)
     return round(max(covers, default=0.0), 6)

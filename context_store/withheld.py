@@ -31,11 +31,10 @@ def withheld_for_access(
     if len(reach.keys) == len(current.keys):
         return ()
     hits = [hit for hit in evidence_among(search(reach, need)) if not current.covers(hit.key)]
-    spans = _spans(cursor, [(hit.key, hit.ordinal) for hit in hits[:MOST_NAMED]])
     return tuple(
         LeftOut(f"{hit.source}@{hit.version}:{start}-{end}", "access")
         for hit in hits[:MOST_NAMED]
-        for start, end in [spans[hit.key, hit.ordinal]]
+        for start, end in [reach.span_of(hit.key, hit.ordinal)]
     )
 
 
@@ -49,13 +48,3 @@ def _all_labels(store: KnowledgeStore, cursor: Cursor, tenant: str, head: int) -
         ).fetchall()
         known = store.reaches.labels[tenant, head] = frozenset(label for (label,) in rows)
     return known
-
-
-def _spans(cursor: Cursor, places: list[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-    rows = cursor.execute(
-        """SELECT p.key, p.ordinal, p.span_start, p.span_end FROM passages p
-        JOIN (SELECT unnest($keys::INTEGER[]) AS key, unnest($ordinals::INTEGER[]) AS ordinal) w
-            ON w.key = p.key AND w.ordinal = p.ordinal""",
-        {"keys": [key for key, _ in places], "ordinals": [ordinal for _, ordinal in places]},
-    ).fetchall()
-    return {(key, ordinal): (start, end) for key, ordinal, start, end in rows}

@@ -178,6 +178,8 @@ class Sqlite(Database):
         """
         try:
             with closing(self._connect("rw")) as connection:
+                # Whoever was killed in here before left the table, and all that it takes.
+                connection.execute("DROP TABLE IF EXISTS room")
                 if _size_of(f"{self._path}-wal") < _ROOM_BYTES:
                     connection.execute("BEGIN IMMEDIATE")
                     connection.execute("CREATE TABLE room (filling BLOB)")

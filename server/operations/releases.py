@@ -11,6 +11,7 @@ from context_store.bundles import Bundle, build_bundle
 from context_store.contents import ReleaseDiff, diff_contents, exported_lines, release_contents
 from context_store.grants import CurationGrant, ReadGrant
 from context_store.head import head_release
+from context_store.meaning import embed, lacking_vectors
 from context_store.releases import Change, examine, list_releases
 from context_store.sources import list_sources
 from ledger.canonical import JsonObject
@@ -79,6 +80,8 @@ def _diff(desk: OperationDesk, person: Person, given: TwoReleases) -> JsonObject
 
 def _candidate(desk: OperationDesk, person: Person, given: Candidate) -> JsonObject:
     wanted = wanted_versions(desk, person, given.versions)
+    # As publishing does, so that now and then are searched in one way.
+    embed(desk.store, lacking_vectors(desk.store, person.tenant, [version.source for version in wanted]))
 
     def look(change: Change) -> JsonObject:
         shown: JsonObject = {

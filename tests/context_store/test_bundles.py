@@ -62,7 +62,7 @@ def test_a_bundle_says_all_that_its_contract_promises(library: Library) -> None:
             "passages": "passages-2",
             "relevance": "cover-2",
             "selection": "select-1 units-1",
-            "statements": "statements-1",
+            "statements": "statements-2",
             "semantic": "not in use",
         },
     }

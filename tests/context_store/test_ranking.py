@@ -121,6 +121,21 @@ def test_what_a_release_brings_is_found_at_once_and_costs_only_itself(library: L
     assert len(library.store.reach(library.grant(), library.head(), NOW).current.segments) <= 3
 
 
+def test_loading_the_index_has_no_limit_on_time(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes as long as the library is large, and whoever waits for it could not ask for less."""
+    library.add("A lamp is blue.")
+    opened: list[float | None] = []
+    reading = library.store.reading
+
+    def limited(limit_s: float | None = 0.5) -> Any:
+        opened.append(limit_s)
+        return reading(limit_s)
+
+    monkeypatch.setattr(library.store, "reading", limited)
+    assert library.store.reach(library.grant(), 1, NOW).current.passages == 1
+    assert opened == [None]
+
+
 def test_a_window_that_opens_or_closes_is_noticed_without_a_release(library: Library) -> None:
     library.add("---\nvalid_until: 2030-01-01\n---\nA refund is paid by cheque.", "old.md")
     library.add("---\nvalid_from: 2030-01-01\n---\nA refund is paid by card.", "new.md")

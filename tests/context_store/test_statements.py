@@ -2,7 +2,7 @@
 
 import pytest
 
-from context_store.statements import difference
+from context_store.statements import contradictions, difference
 from tests.context_store.library import Library
 
 CONTRADICT = {
@@ -23,6 +23,16 @@ CONTRADICT = {
     "name": (
         "The film was directed by Mahesh Bhatt in India.",
         "The film was directed by Raj Kapoor in India.",
+    ),
+    "name after other cuts": (
+        "Archived from the original in 2013. Films directed by Mahesh Bhatt Films shot in Hong Kong v t e"
+        " Menu of all of its films",
+        "Box office of India, retrieved in 2020 Categories: 1979 films Films directed by Raj Kapoor Films"
+        " shot in Hong Kong",
+    ),
+    "number among other words": (
+        "Whoever asks at the desk of the depot is told that a parcel is kept for 14 days and then goes back.",
+        "Every parcel is kept for 21 days and then goes back, says the leaflet that lies in all our shops.",
     ),
     "negation": ("Gift cards can be refunded at the desk.", "Gift cards cannot be refunded at the desk."),
 }
@@ -58,6 +68,22 @@ AGREE = {
     "about something else": ("A refund is paid within 30 days.", "Parcels are insured up to 500 coins."),
     "values of two things": ("The depot in Ghent has 12 doors.", "The depot in Bruges has 14 doors."),
     "more of the same": ("A refund is paid.", "A refund is paid within 30 days by card."),
+    "words that only begin with a capital": (
+        "SETTING Five of the teaching hospitals of the town.",
+        "SETTING Intensive care of the teaching hospitals of the town.",
+    ),
+    "a short form and what it is short for": (
+        "Business to business (B2B) orders are shipped by truck.",
+        "Business to business orders are shipped by truck (TIR).",
+    ),
+    "asides": (
+        "The refund is paid by card (see rule 12) within the month.",
+        "The refund is paid by card (see rule 14) within the month.",
+    ),
+    "one spelling is short for the other": (
+        "Parcels for orders by Maurits are kept at the desk.",
+        "Parcels for orders by Maur are kept at the desk.",
+    ),
     "too short": ("30 days.", "45 days."),
     "empty": ("", "A refund is paid within 30 days."),
 }
@@ -83,6 +109,34 @@ def test_both_sides_are_in_the_bundle_whatever_its_budget(library: Library, one:
     assert {str(side.item.id.whole()) for side in conflict.sides} == {"a@1", "b@1"}
     said = conflict.as_json()
     assert (said["fact"], said["kind"]) == (None, conflict.kind)
+
+
+def test_case_75_sentences_are_compared_one_by_one_whatever_stands_with_them(library: Library) -> None:
+    library.add("A refund is paid within 30 days of the return. Gift cards are never refunded.", "policy.md")
+    library.add("A refund is paid within 45 days of the return, says the shop. Ask there.", "shop.md")
+    bundle = library.bundle("How long until a refund is paid?")
+    assert bundle.sufficiency == "contradictory"
+    (conflict,) = bundle.conflicts
+    assert (conflict.kind, [side.value for side in conflict.sides]) == ("number", ['"30"', '"45"'])
+
+
+def test_of_many_sentences_each_pair_that_contradicts_is_found_once_and_in_order() -> None:
+    said = [
+        "A parcel is kept for 14 days.",
+        "Lamps are blue.",
+        "A parcel is kept for 21 days.",
+        "A parcel is not kept for long.",
+        "A parcel is kept for 14 days.",
+    ]
+    found = contradictions(said)
+    assert [pair[:2] for pair in found] == [(0, 2), (2, 4)]
+    assert [(pair[2].one, pair[2].other) for pair in found] == [("14", "21"), ("21", "14")]
+
+
+def test_words_that_stand_beside_very_many_values_say_nothing() -> None:
+    said = [f"A parcel of the depot is kept for {number} days." for number in range(100, 142)]
+    assert contradictions(said) == []
+    assert len(contradictions(said[:3])) == 3
 
 
 def test_one_source_does_not_contradict_itself(library: Library) -> None:

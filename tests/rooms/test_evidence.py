@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from anyio import to_thread
 
 from context_store.head import head_release
+from context_store.meaning import Meaning, embed, lacking_vectors
 from context_store.shown import showings
 from ledger.canonical import JsonObject
 from policies.signing import new_personal_key
@@ -190,3 +193,33 @@ async def test_case_80_what_an_agent_proposes_is_a_draft_that_no_search_finds(ro
     with pytest.raises(OperationFailed, match="is not enrolled here"):
         await to_thread.run_sync(send_operation, url, "source.publish", published, signed)
     assert room.read(lambda reading: head_release(reading, "acme")) == head
+
+
+class Listening:
+    """A model to which every text is as likely, and that notes in which thread it is asked."""
+
+    name, revision, dimension = "listening", "1", 4
+
+    def __init__(self) -> None:
+        self.asked_in: list[threading.Thread] = []
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        self.asked_in.append(threading.current_thread())
+        return np.full((len(texts), 4), 0.5, dtype=np.float32)
+
+
+async def test_a_model_is_asked_beside_the_event_loop_and_the_bundle_names_it(room: Room, peer: Peer) -> None:
+    store, model = room.house.store, Listening()
+    run = await peer.open("repair")
+    store.meaning = Meaning(model)
+    try:
+        await to_thread.run_sync(lambda: embed(store, lacking_vectors(store, "acme")))
+        model.asked_in.clear()
+        said = await peer.call("read_context", run_id=run, need=ABOUT_PRICES)
+    finally:
+        store.meaning = None
+    assert said.body["retrieved_with"]["semantic"] == {"model": "listening", "revision": "1", "dimension": 4}
+    assert len(model.asked_in) == 1
+    assert threading.main_thread() not in model.asked_in
