@@ -24,9 +24,12 @@ from server.assembly import running_house
 from server.data_folder import DataFolder
 from server.errors import Unavailable
 from server.hooks import hooks_route
+from server.http_app import LOOPBACK_ONLY
 from server.loopback import operations_route
 from server.operations.performing import desk_of
 from server.ownership import own
+from server.page.doors import Doors
+from server.page.routes import page_routes
 from server.settings import Settings
 from tool_scopes.house import House
 
@@ -66,7 +69,8 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
         sockets, url, loopback_url = opened.enter_context(listening(settings.host, settings.port))
         opened.enter_context(own(folder, loopback_url, instance=new_id("own", system_now_ms())))
         async with running_house(folder, settings) as house:
-            routes = [operations_route(desk_of(house, folder, settings)), hooks_route(house)]
+            desk, doors = desk_of(house, folder, settings), Doors(LOOPBACK_ONLY)
+            routes = [operations_route(desk), hooks_route(house), *page_routes(desk, doors)]
             app = create_app(house, routes)
             config = uvicorn.Config(
                 app,

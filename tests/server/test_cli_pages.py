@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from server.cli.approval_page import print_calls, print_request
 from server.cli.evidence import print_bundle
-from server.cli.exact import FOLD, exact, exact_lines
+from server.cli.exact import FOLD, exact_lines
 from server.cli.timeline import print_timeline, told
+from server.shown_text import exact
 
 QUOTE = "A cracked lid is refunded in full."
 CALL: dict[str, Any] = {
