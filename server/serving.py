@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import uvicorn
@@ -74,6 +74,7 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
             app = create_app(house, routes)
             config = uvicorn.Config(
                 app,
+                http=_protocol(),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -96,6 +97,15 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
                     server.should_exit = True
             if body_error is not None:
                 raise body_error
+
+
+def _protocol() -> Any:
+    """The HTTP protocol with bounds; uvicorn's own choice where httptools does not run (Windows)."""
+    try:
+        from server.patience import BoundedHttp
+    except ImportError:
+        return "auto"
+    return BoundedHttp
 
 
 class _Server(uvicorn.Server):
