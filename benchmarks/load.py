@@ -41,7 +41,7 @@ def measure(extent: Extent) -> list[Row]:
     rounds = max(1, extent.rounds // ROUNDS_ASKED_FOR_EACH)
     with tempfile.TemporaryDirectory(prefix="bailiwick-bench-") as place, ExitStack() as running:
         folder = Path(place)
-        prepared = prepare(folder)
+        prepared = prepare(folder / "ours")
         journals: dict[Side, Path] = {"ours": prepared.journal}
         ports: dict[Side, int] = {}
         for side in PEER_NAMES:

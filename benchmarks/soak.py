@@ -30,7 +30,7 @@ def measure(extent: Extent) -> list[Row]:
     rounds = max(2, extent.rounds)
     with tempfile.TemporaryDirectory(prefix="bailiwick-bench-") as place, ExitStack() as running:
         folder = Path(place)
-        prepared, load = prepare(folder), running.enter_context(loader())
+        prepared, load = prepare(folder / "ours"), running.enter_context(loader())
         port, bare_port = free_port(), free_port()
         ours = running.enter_context(server(prepared.made.serve_command(port), port, folder / "ours.log"))
         command = [sys.executable, "-m", "benchmarks.peers", "proxy", "--port", str(bare_port)]

@@ -106,7 +106,7 @@ def test_the_page_and_the_terminal_say_the_same(
     expect(page.locator(APPROVE)).to_be_enabled()
     monkeypatch.setenv("COLUMNS", "100")
     capsys.readouterr()
-    print_request(site.shown("rita", asked), whole=True)
+    print_request(site.shown("rita", asked), "", whole=True)
     printed = without_space(capsys.readouterr().out.replace("═", ""))
     assert without_space(page.locator(".sheet").inner_text()) == printed
 

@@ -94,7 +94,7 @@ def of_page(*shown: dict[str, Any]) -> tuple[str, set[str]]:
 def of_terminal(*shown: dict[str, Any], columns: int) -> str:
     printed = io.StringIO()
     with redirect_stdout(printed), patch.dict(os.environ, {"COLUMNS": str(columns)}):
-        print_request(shown[0], whole=True) if len(shown) == 1 else print_calls(list(shown))
+        print_request(shown[0], "", whole=True) if len(shown) == 1 else print_calls(list(shown))
     rules = re.sub("^[═─]+$", "", printed.getvalue(), flags=re.MULTILINE)
     return without_space(re.sub("↩\n *", "", rules))
 
