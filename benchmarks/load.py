@@ -84,7 +84,7 @@ class _Player:
             self._compare("step list", clients, lists, [_bare_list()] * len(items), timings)
             writes = [bare_write(item) for item in items]
             self._compare("refused write", clients, refused, writes, timings)
-            governed.approve(asked)
+            governed.judge(asked, "approve")
             approved = [governed.approved_write(*pair, one) for pair, one in zip(pairs, asked, strict=True)]
             self._compare("approved write", clients, approved, writes, timings, repeats=1)
             self.items += items

@@ -215,7 +215,7 @@ async def keep_writing(at: Served, key: str, name: str, done: Counter[str]) -> N
 async def test_a_server_that_is_ended_under_load_leaves_every_write_whole_or_in_doubt(
     stage: Stage, end: signal.Signals
 ) -> None:
-    done: Counter[str] = Counter()
+    done, code = Counter[str](), None
     async with server_process(stage) as at:
         key = str((await at.ask("olga", "agent.add", agent="bot"))["key"])
         async with anyio.create_task_group() as tasks:
@@ -227,9 +227,10 @@ async def test_a_server_that_is_ended_under_load_leaves_every_write_whole_or_in_
                 code = await at.process.wait()
         assert code == (0 if end == signal.SIGTERM else -signal.SIGKILL)
     async with served(stage) as room:
-        begun = {entry.body["execution"] for entry in room.entries("execution.begun")}
+        begun = {str(entry.body["execution"]) for entry in room.entries("execution.begun")}
         settled = {
-            entry.body["execution"]: entry.body["state"] for entry in room.entries("execution.settled")
+            str(entry.body["execution"]): str(entry.body["state"])
+            for entry in room.entries("execution.settled")
         }
         effects = Counter(effect["item_id"] for effect in stage.effects())
         assert room.house.ledger.verify().whole
