@@ -1,4 +1,4 @@
-"""One `tools/call` as it goes over the wire in the modern era, and what its answer has to be."""
+"""One request as it goes over the wire in the modern era, and what its answer has to be."""
 
 from __future__ import annotations
 
@@ -29,31 +29,46 @@ class Call:
     bearer: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
     protocol: str = PROTOCOL
+    method: str = "tools/call"
 
 
 def wire_bytes(call: Call, number: int, port: int) -> bytes:
     """The whole HTTP request. `number` becomes its JSON-RPC id, which is unique among requests in flight."""
+    body = message_of(call, number)
+    lines = [
+        f"POST {call.path} HTTP/1.1",
+        f"host: 127.0.0.1:{port}",
+        f"content-length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers_of(call).items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def message_of(call: Call, number: int) -> bytes:
+    """The JSON-RPC message; `number` is its id."""
     meta: dict[str, Any] = {
         "io.modelcontextprotocol/protocolVersion": call.protocol,
         "io.modelcontextprotocol/clientCapabilities": {},
         **call.meta,
     }
-    params: dict[str, Any] = {"name": call.tool, "arguments": call.arguments, "_meta": meta}
-    message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
-    body = json.dumps(message, separators=(",", ":")).encode()
-    lines = [
-        f"POST {call.path} HTTP/1.1",
-        f"host: 127.0.0.1:{port}",
-        "accept: application/json, text/event-stream",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        f"mcp-protocol-version: {call.protocol}",
-        "mcp-method: tools/call",
-        f"mcp-name: {call.tool}",
-    ]
+    named = {"name": call.tool, "arguments": call.arguments} if call.method == "tools/call" else {}
+    message = {"jsonrpc": "2.0", "id": number, "method": call.method, "params": {**named, "_meta": meta}}
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def headers_of(call: Call) -> dict[str, str]:
+    """The headers of the request, but for host and length."""
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+        "mcp-protocol-version": call.protocol,
+        "mcp-method": call.method,
+    }
+    if call.method == "tools/call":
+        headers["mcp-name"] = call.tool
     if call.bearer is not None:
-        lines.append(f"authorization: Bearer {call.bearer}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
+        headers["authorization"] = f"Bearer {call.bearer}"
+    return headers
 
 
 def check_answer(call: Call, body: str) -> dict[str, Any]:

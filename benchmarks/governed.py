@@ -161,6 +161,11 @@ class Governed:
         expects = {"structuredContent.code": "done", "structuredContent.result.structuredContent.item": item}
         return self._in_step("look", READ_VIEW, {"run_id": run, "item": item}, expects)
 
+    def step_list(self) -> Call:
+        """The tools of the step that writes."""
+        path, complete = "/mcp/items/change", {"resultType": "complete"}
+        return Call("", {}, complete, path, self._prepared.agent_key, method="tools/list")
+
     def refused_write(self, run: str, item: str) -> Call:
         """A governed write without an approval, which is refused with the code that says so."""
         expects = {"structuredContent.code": "approval_required", "isError": True}

@@ -74,7 +74,7 @@ def measure(extent: Extent) -> list[Row]:
         ports: dict[Peer, int] = {}
         for side in PEER_NAMES:
             journals[side] = folder / f"{side}.journal"
-            ports[side] = running.enter_context(_peer(side, journals[side], folder))
+            ports[side] = running.enter_context(peer(side, journals[side], folder))
         load = running.enter_context(loader())
         with (
             served(prepared["ours"], folder / "governed.log") as ours,
@@ -84,7 +84,7 @@ def measure(extent: Extent) -> list[Row]:
             for one in rounds:
                 one.play(Rounds() if one.number == 0 else timings)
         for side, path in journals.items():
-            _check_journal(side, path, {item: WRITES[side] for one in rounds for item in one.items})
+            check_journal(side, path, {item: WRITES[side] for one in rounds for item in one.items})
         items = sum(len(one.items) for one in rounds)
         # Of each item there was one read, a write that was refused twice, and the same write approved.
         _check_ledger(
@@ -116,9 +116,9 @@ class _Round:
             # A run for each write, as an agent would have it; in its first step it has read its item.
             runs = self._governed.open_runs(self._load, items)
             reads = [self._governed.read(*pair) for pair in zip(runs, items, strict=True)]
-            self._compare("read", clients, reads, [_bare_read(item) for item in items], timings)
+            self._compare("read", clients, reads, [bare_read(item) for item in items], timings)
             self._governed.go_on_to_write(self._load, runs)
-            writes = [_bare_write(item) for item in items]
+            writes = [bare_write(item) for item in items]
             refused = [self._governed.refused_write(*pair) for pair in zip(runs, items, strict=True)]
             answers = self._compare("first refused write", clients, refused, writes, timings)
             self._compare("refused write", clients, refused, writes, timings)
@@ -162,7 +162,7 @@ class _Round:
 
 
 @contextmanager
-def _peer(side: Peer, journal: Path, folder: Path) -> Generator[int]:
+def peer(side: Peer, journal: Path, folder: Path) -> Generator[int]:
     """A peer in a process of its own; its port."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.peers", side, "--port", str(port), "--journal", str(journal)]
@@ -170,15 +170,15 @@ def _peer(side: Peer, journal: Path, folder: Path) -> Generator[int]:
         yield port
 
 
-def _bare_read(item: str) -> Call:
+def bare_read(item: str) -> Call:
     return Call(READ, {"item": item}, {"structuredContent.item": item, "isError": False})
 
 
-def _bare_write(item: str) -> Call:
+def bare_write(item: str) -> Call:
     return Call(WRITE, {"item": item, "amount": AMOUNT}, {"structuredContent.item": item, "isError": False})
 
 
-def _check_journal(side: Side, journal: Path, expected: Mapping[str, int]) -> None:
+def check_journal(side: Side, journal: Path, expected: Mapping[str, int]) -> None:
     """Each item was written as often as it should, and nothing else was. Raises WrongAnswer."""
     found = Counter(journal.read_text().splitlines()) if journal.exists() else Counter[str]()
     if found != Counter(expected):

@@ -126,6 +126,12 @@ class Loader:
         return wire_bytes(call, self._numbers, port).decode("latin-1")
 
 
+def resident_mib(process: subprocess.Popen[Any]) -> float:
+    """The memory that a process has in use now, in MiB, as Linux tells it."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
 @contextmanager
 def loader() -> Generator[Loader]:
     """Start the loading process, and end it at the end."""

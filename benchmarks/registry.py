@@ -42,6 +42,18 @@ def _contextforge() -> Measure:
     return measure
 
 
+def _load() -> Measure:
+    from benchmarks.load import measure
+
+    return measure
+
+
+def _soak() -> Measure:
+    from benchmarks.soak import measure
+
+    return measure
+
+
 def _decision() -> Measure:
     from benchmarks.decision import measure
 
@@ -105,6 +117,14 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "contextforge": Benchmark(
             "A governed tools/call beside mcp-contextforge-gateway, where an environment of it is named.",
             _contextforge,
+        ),
+        "load": Benchmark(
+            "Governed calls and lists at 1, 8 and 64 clients under k6, against a bare server and proxy.",
+            _load,
+        ),
+        "soak": Benchmark(
+            "Memory over a thousand calls for each round (100,000: --rounds 100), beside a bare proxy's.",
+            _soak,
         ),
         "decision": Benchmark(
             "A policy decision alone on one core: new questions and known ones, against bare Cedar.",

@@ -35,7 +35,7 @@ def operations_route(desk: OperationDesk) -> Route:
         try:
             if not _from_here(request):
                 return _failure("Operations are taken from this machine only.", REFUSED)
-            args, signed = _parse(await _body(request))
+            args, signed = parse_operation(await body_of(request))
             result = await perform_beside(desk, request.path_params["name"], args, signed)
         except ClientDisconnect:
             return Response(status_code=400)
@@ -65,16 +65,18 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The body of a request; `BadInput` when it has more than `limit` bytes."""
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            raise BadInput(f"An operation has at most {MAX_BODY_BYTES} bytes.")
+        if len(received) > limit:
+            raise BadInput(f"An operation has at most {limit} bytes.")
     return bytes(received)
 
 
-def _parse(raw: bytes) -> tuple[JsonObject, SignedOperation]:
+def parse_operation(raw: bytes) -> tuple[JsonObject, SignedOperation]:
+    """The arguments and the signature of an operation as it is sent; `BadInput` when it is none."""
     try:
         value = parse_strict(raw, max_bytes=MAX_BODY_BYTES)
     except CanonicalError as error:

@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import uvicorn
@@ -24,9 +24,12 @@ from server.assembly import running_house
 from server.data_folder import DataFolder
 from server.errors import Unavailable
 from server.hooks import hooks_route
+from server.http_app import LOOPBACK_ONLY
 from server.loopback import operations_route
 from server.operations.performing import desk_of
 from server.ownership import own
+from server.page.doors import Doors
+from server.page.routes import page_routes
 from server.settings import Settings
 from tool_scopes.house import House
 
@@ -66,10 +69,12 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
         sockets, url, loopback_url = opened.enter_context(listening(settings.host, settings.port))
         opened.enter_context(own(folder, loopback_url, instance=new_id("own", system_now_ms())))
         async with running_house(folder, settings) as house:
-            routes = [operations_route(desk_of(house, folder, settings)), hooks_route(house)]
+            desk, doors = desk_of(house, folder, settings), Doors(LOOPBACK_ONLY)
+            routes = [operations_route(desk), hooks_route(house), *page_routes(desk, doors)]
             app = create_app(house, routes)
             config = uvicorn.Config(
                 app,
+                http=_protocol(),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -92,6 +97,15 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
                     server.should_exit = True
             if body_error is not None:
                 raise body_error
+
+
+def _protocol() -> Any:
+    """The HTTP protocol with bounds; uvicorn's own choice where httptools does not run (Windows)."""
+    try:
+        from server.patience import BoundedHttp
+    except ImportError:
+        return "auto"
+    return BoundedHttp
 
 
 class _Server(uvicorn.Server):

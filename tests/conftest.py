@@ -61,11 +61,23 @@ def _postgres_absence() -> str | None:
     return "BAILIWICK_TEST_POSTGRES names no PostgreSQL server"
 
 
+def chromium() -> str | None:
+    """Debian's Chromium; Playwright drives it, and brings no browser of its own."""
+    return shutil.which("chromium")
+
+
+def _chromium_absence() -> str | None:
+    if importlib.util.find_spec("playwright") is None:
+        return "Playwright is not installed (make install-dev)"
+    return None if chromium() else "chromium is not on PATH (Debian's package `chromium`)"
+
+
 ABSENCE: dict[str, Callable[[], str | None]] = {
     "semantic": _semantic_absence,
     "shared_data": _shared_data_absence,
     "npx": _npx_absence,
     "postgres": _postgres_absence,
+    "chromium": _chromium_absence,
 }
 PART_OF_FIXTURE = {"shared_data": "shared_data", "postgres_url": "postgres", "filesystem_server": "npx"}
 

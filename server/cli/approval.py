@@ -7,12 +7,12 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import redirect_stdout
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from server.approval_sheet import by_run_and_tool, groups_of
 from server.cli.options import As, Data, Desk, Json, Key, Printed, desk
 from server.cli.printing import plain, print_json, print_table, tell
 
@@ -44,9 +44,9 @@ def list_(
         print_json(approvals)
         return
     names = ("request", "state", "tool", "target", "agent", "signed", "expires", "run")
-    rows = [{**one, "signed": f"{one['signed']} of {one['needed']}"} for one in _by_run_and_tool(approvals)]
+    rows = [{**one, "signed": f"{one['signed']} of {one['needed']}"} for one in by_run_and_tool(approvals)]
     print_table(names, [tuple(one[name] for name in names) for one in rows])
-    for group in _groups(approvals):
+    for group in groups_of(approvals):
         ids = [one["request"] for one in group if one["state"] == "pending"]
         if len(ids) > 1:
             tell(
@@ -188,7 +188,7 @@ def watch_requests(at: Desk, pause: Callable[[float], None]) -> None:
     seen: set[str] = set()
     tell("Waiting for requests; Ctrl-C ends it.")
     while True:
-        for one in _by_run_and_tool(at.ask("approval.list")["approvals"]):
+        for one in by_run_and_tool(at.ask("approval.list")["approvals"]):
             if one["request"] in seen or one["state"] != "pending":
                 continue
             seen.add(one["request"])
@@ -266,6 +266,7 @@ def _check_digest(shown: Printed) -> None:
 def _sign(at: Desk, shown: Printed, choice: Literal["approve", "deny"], *, json: bool) -> Printed:
     from ledger.clock import system_now_ms
     from policies.verdicts import sign_verdict
+    from server.approval_sheet import verdict_in_words
     from server.personal_keys import personal_key
 
     _check_digest(shown)
@@ -280,28 +281,5 @@ def _sign(at: Desk, shown: Printed, choice: Literal["approve", "deny"], *, json:
     )
     if not json:
         print(result["request"])
-        tell(f"  {_told(result)}")
+        tell(f"  {verdict_in_words(result)}")
     return result
-
-
-def _by_run_and_tool(approvals: list[Printed]) -> list[Printed]:
-    """What belongs together stands together; groups, and requests within one, by their age."""
-    return [one for group in _groups(approvals) for one in group]
-
-
-def _groups(approvals: list[Printed]) -> list[list[Printed]]:
-    def same(one: Printed) -> tuple[str, str]:
-        return one["run"], one["tool"]
-
-    groups = [list(group) for _, group in groupby(sorted(approvals, key=same), same)]
-    for group in groups:
-        group.sort(key=lambda one: (one["asked"], one["request"]))
-    return sorted(groups, key=lambda group: group[0]["asked"])
-
-
-def _told(result: Printed) -> str:
-    if result["state"] == "approved":
-        return "approved: the agent can make this very call now, once"
-    if result["verdict"] == "deny":
-        return "denied"
-    return f"your approval counts; the request is {result['state']}, so somebody else has to sign too"

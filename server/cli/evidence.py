@@ -9,6 +9,7 @@ import typer
 
 from server.cli.options import As, Data, Json, Key, Printed, desk
 from server.cli.printing import plain, print_json, print_pairs, print_table
+from server.shown_text import conflict_in_words
 
 bundle_app = typer.Typer(help="Evidence as it was served.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -122,10 +123,3 @@ def print_bundle(bundle: Printed) -> None:
     for conflict in bundle["conflicts"]:
         print(f"\nConflict: {conflict_in_words(conflict)}")
     print()
-
-
-def conflict_in_words(conflict: Printed) -> str:
-    """What two sources say differently."""
-    sides = conflict.get("sides", [])
-    said = "; ".join(f"{plain(side.get('item'))} says {plain(side.get('value'))}" for side in sides)
-    return f"{plain(conflict.get('fact') or 'another ' + str(conflict.get('kind')))}: {said}"

@@ -11,17 +11,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from server.shown_text import plain
+
+__all__ = ["paragraph", "plain", "print_json", "print_pairs", "print_table", "tell"]
+
 
 def print_json(value: Any) -> None:
     """A value as indented JSON, in ASCII where a character could fool a reader."""
     print(json.dumps(value, indent=2, ensure_ascii=True))
-
-
-def plain(text: object) -> str:
-    """A text in one line, with every suspicious character escaped."""
-    from policies.display import suspicious_characters
-
-    return "" if text is None else suspicious_characters(str(text)).text
 
 
 def paragraph(text: str) -> str:

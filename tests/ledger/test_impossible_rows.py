@@ -314,6 +314,14 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
         {"nonce": "n" * 16, "person": "p", "at_ms": 0},
         {"operation_nonces_are_used": {"nonce": "n"}},
     ),
+    "page_sessions": (
+        {"digest": HEX, "person": "p", "kid": "k" * 16, "started_ms": 0, "ends_ms": 1},
+        {
+            "page_sessions_are_digests": {"digest": "bps_0"},
+            "page_sessions_are_of_a_key": {"kid": "k"},
+            "page_sessions_end": {"ends_ms": 0},
+        },
+    ),
 }
 
 

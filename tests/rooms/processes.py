@@ -50,7 +50,7 @@ async def server_process(stage: Stage, **settings: str) -> AsyncGenerator[Served
     async with await anyio.open_process(command, cwd=ROOT, stderr=None, env=os.environ | more) as process:
         try:
             assert process.stdout is not None
-            with anyio.fail_after(30):
+            with anyio.fail_after(90):
                 url = (await TextReceiveStream(process.stdout).receive()).strip()
             yield Served(stage, process, url)
         finally:

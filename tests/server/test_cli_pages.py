@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from server.cli.approval_page import print_calls, print_request
 from server.cli.evidence import print_bundle
-from server.cli.exact import FOLD, exact, exact_lines
+from server.cli.exact import FOLD, exact_lines
 from server.cli.timeline import print_timeline, told
+from server.shown_text import exact
 
 QUOTE = "A cracked lid is refunded in full."
 CALL: dict[str, Any] = {
@@ -98,7 +99,7 @@ def test_a_page_shows_call_history_conclusion_evidence_and_who_must_still_sign(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    print_request(REQUEST)
+    print_request(REQUEST, "")
     out = capsys.readouterr().out
     in_order = [
         "desk__refund_order on order:o-1",
@@ -134,10 +135,10 @@ def test_a_page_in_full_cuts_nothing_and_a_short_one_fits_a_glance(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    print_request(REQUEST)
+    print_request(REQUEST, "")
     short = capsys.readouterr().out
     assert len(short.splitlines()) <= 45
-    print_request(REQUEST, whole=True)
+    print_request(REQUEST, "", whole=True)
     whole = capsys.readouterr().out
     assert "".join(whole.split()).count("x" * 700) == 1
     assert "…" not in whole
@@ -148,7 +149,7 @@ def test_a_page_says_what_moved_and_why_this_reader_cannot_sign(
 ) -> None:
     moved = ["evidence_changed: policy@1, which the agent was shown, is superseded"]
     more = {"moved": moved, "known_changed": ["rules@1"], "you_cannot": "ada owns the agent."}
-    print_request({**REQUEST, **more})
+    print_request({**REQUEST, **more}, "")
     out = " ".join(capsys.readouterr().out.split())
     assert (
         "policy@1, which the agent was shown, is superseded (now the call would be evidence_changed)" in out
@@ -202,11 +203,11 @@ def test_a_verdict_that_fell_does_not_count_and_a_closed_request_asks_for_nobody
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     fallen = {**REQUEST["verdicts"][0], "counts": False}
-    print_request({**REQUEST, "verdicts": [fallen], "missing": 2})
+    print_request({**REQUEST, "verdicts": [fallen], "missing": 2}, "")
     out = capsys.readouterr().out
     assert "(no longer counts)" in out
     assert "Still to sign: 2 reviewers" in out
-    print_request({**REQUEST, "state": "expired", "steps": []})
+    print_request({**REQUEST, "state": "expired", "steps": []}, "")
     assert "It is expired." in capsys.readouterr().out
 
 
