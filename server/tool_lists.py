@@ -1,5 +1,5 @@
 """Tool lists in their wire form, built once for each scope: a list costs a look-up, and is the same bytes
-each time.
+each time, for as long as the tools behind it are the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ToolLists:
     def __init__(self, house: House) -> None:
         self._house = house
         self._desk = _list([_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()])
-        self._of_scope: dict[tuple[str, str, bool], dict[str, Any]] = {}
+        self._of_scope: dict[tuple[str, str, bool], tuple[Scope, dict[str, Any]]] = {}
 
     def of(self, caller: Caller) -> dict[str, Any]:
         """The `tools/list` result for this caller. A stale pass lists nothing: there is nothing that it could
@@ -44,11 +44,14 @@ class ToolLists:
 
     def _listed(self, version: str, scope: Scope, *, run_id: bool) -> dict[str, Any]:
         key = (version, scope.step, run_id)
-        listed = self._of_scope.get(key)
-        if listed is None:
-            tools = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
-            tools += [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
-            listed = self._of_scope[key] = _list(tools)
+        known = self._of_scope.get(key)
+        # The scope is another one as soon as an upstream's tools are.
+        if known is not None and known[0] is scope:
+            return known[1]
+        tools = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
+        tools += [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
+        listed = _list(tools)
+        self._of_scope[key] = (scope, listed)
         return listed
 
 
