@@ -5,6 +5,7 @@ each time, for as long as the tools behind it are the same.
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ledger.canonical import JsonObject, JsonValue
@@ -19,15 +20,23 @@ _NULL: JsonValue = {"type": "null"}
 RUN_ID: JsonObject = {"type": "string", "description": "The run, as open_run gave it (run_…)."}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolList:
+    """One list: the result, and the whole answers that the SDK made of it, by the protocol's revision."""
+
+    result: dict[str, Any]
+    answers: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
 class ToolLists:
     """The list of each caller: the desk's, or a step's. Nothing here depends on a connection."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._desk = _list([_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()])
-        self._of_scope: dict[tuple[str, str, bool], tuple[Scope, dict[str, Any]]] = {}
+        self._desk = _list(desk_entries())
+        self._of_scope: dict[tuple[str, str, bool], tuple[Scope, ToolList]] = {}
 
-    def of(self, caller: Caller) -> dict[str, Any]:
+    def of(self, caller: Caller) -> ToolList:
         """The `tools/list` result for this caller. A stale pass lists nothing: there is nothing that it could
         call.
         """
@@ -42,21 +51,30 @@ class ToolLists:
         scope = self._house.scopes.scope(workflow, workflow.steps[caller.step or workflow.start])
         return self._listed(workflow.digest, scope, run_id=True)
 
-    def _listed(self, version: str, scope: Scope, *, run_id: bool) -> dict[str, Any]:
+    def _listed(self, version: str, scope: Scope, *, run_id: bool) -> ToolList:
         key = (version, scope.step, run_id)
         known = self._of_scope.get(key)
         # The scope is another one as soon as an upstream's tools are.
         if known is not None and known[0] is scope:
             return known[1]
-        tools = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
-        tools += [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
-        listed = _list(tools)
+        listed = _list(step_entries(scope, run_id=run_id))
         self._of_scope[key] = (scope, listed)
         return listed
 
 
-def _list(tools: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"resultType": "complete", "tools": tools}
+def step_entries(scope: Scope, *, run_id: bool) -> list[dict[str, Any]]:
+    """The entries of a step's list: its own tools, then those for reading and ending it."""
+    own = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
+    return own + [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
+
+
+def desk_entries() -> list[dict[str, Any]]:
+    """The entries of the desk's list."""
+    return [_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()]
+
+
+def _list(tools: list[dict[str, Any]]) -> ToolList:
+    return ToolList({"resultType": "complete", "tools": tools})
 
 
 def _step_entry(tool: ViewTool, *, run_id: bool) -> dict[str, Any]:
