@@ -1,4 +1,4 @@
-"""One `tools/call` as it goes over the wire in the modern era, and what its answer has to be."""
+"""One request as it goes over the wire in the modern era, and what its answer has to be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call and what has to stand in its answer.
+    """A call of a tool, or with an empty `tool` a `tools/list`, and what has to stand in its answer.
 
     `expects` holds paths into the result, such as `structuredContent.code`, each with the value that must be
     there.
@@ -37,8 +37,10 @@ def wire_bytes(call: Call, number: int, port: int) -> bytes:
         "io.modelcontextprotocol/clientCapabilities": {},
         **call.meta,
     }
-    params: dict[str, Any] = {"name": call.tool, "arguments": call.arguments, "_meta": meta}
-    message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+    called: dict[str, Any] = {"name": call.tool, "arguments": call.arguments} if call.tool else {}
+    params: dict[str, Any] = {**called, "_meta": meta}
+    method = "tools/call" if call.tool else "tools/list"
+    message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     body = json.dumps(message, separators=(",", ":")).encode()
     lines = [
         f"POST {call.path} HTTP/1.1",
@@ -47,8 +49,8 @@ def wire_bytes(call: Call, number: int, port: int) -> bytes:
         "content-type: application/json",
         f"content-length: {len(body)}",
         f"mcp-protocol-version: {PROTOCOL}",
-        "mcp-method: tools/call",
-        f"mcp-name: {call.tool}",
+        f"mcp-method: {method}",
+        *([f"mcp-name: {call.tool}"] if call.tool else []),
     ]
     if call.bearer is not None:
         lines.append(f"authorization: Bearer {call.bearer}")
@@ -60,7 +62,7 @@ def check_answer(call: Call, body: str) -> dict[str, Any]:
     try:
         result = json.loads(body)["result"]
     except (ValueError, KeyError, TypeError):
-        raise WrongAnswer(f"{call.tool} was answered with no result: {body[:500]}") from None
+        raise WrongAnswer(f"{call.tool or 'tools/list'} was answered with no result: {body[:500]}") from None
     for path, expected in call.expects.items():
         found = _at(result, path)
         if found != expected or type(found) is not type(expected):

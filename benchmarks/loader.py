@@ -99,6 +99,8 @@ def carry_out(port: int, clients: Sequence[Sequence[bytes]]) -> list[tuple[list[
                             client.send()
                         else:
                             unfinished -= 1
+                            # The others may take longer than a server keeps an idle connection.
+                            selector.unregister(client.connection)
         finally:
             for client in at_work:
                 client.connection.close()
