@@ -17,12 +17,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.calls import Call, WrongAnswer
-from benchmarks.installation import TENANT, Installation, found, publish_example_corpus
+from benchmarks.installation import Installation, found_with_agents
 from benchmarks.processes import Loader, free_port, loader, server
 from benchmarks.registry import Extent
 from benchmarks.rounds import Rounds, in_turn
@@ -30,8 +29,6 @@ from benchmarks.rows import Row
 from benchmarks.upstream import READ, TOOLS, content_of
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
-from policies.agents import enrol_agent
-from policies.principals import Agent
 from server.data_folder import DataFolder, open_folder
 from server.open_ledger import open_ledger
 from tool_scopes.catalogue_files import parse_upstream
@@ -52,7 +49,6 @@ steps:
   look:
     kind: read
     purpose: Find out what there is.
-    context: {{collections: [policies], need: When is the money of a damaged item refunded, budget: 400}}
     tools: [{VIEW}]
 """
 
@@ -144,14 +140,11 @@ def _timed(timings: Rounds[bool], share: float, word: str) -> Row:
 
 def _installed(place: Path) -> tuple[Installation, list[str]]:
     """A data folder whose one tool is bound to the run's item, and the keys of its agents."""
-    made = found(place)
-    publish_example_corpus(made)
+    made, keys = found_with_agents(place, AGENTS)
     folder = open_folder(made.data)
     (folder.catalogue_dir / "items.yaml").write_text(_catalogue(place / "ours.journal"), encoding="utf-8")
     (folder.workflows_dir / "one_item.yaml").write_text(_WORKFLOW, encoding="utf-8")
-    with _ledger(folder) as ledger:
-        agents = [Agent(f"bot-{number}", TENANT, "ada") for number in range(AGENTS)]
-        return made, [ledger.transact_now(partial(enrol_agent, agent=agent, by="ada")) for agent in agents]
+    return made, keys
 
 
 def _catalogue(journal: Path) -> str:
@@ -198,11 +191,6 @@ def _ask_for_what_is_not_theirs(
     """All agents at once ask in each run for what belongs to another one; how many answers were checked."""
     observed = [str(result["structuredContent"]["observation"]) for result in seen]
     assert len(set(observed)) == AGENTS * RUNS
-    shown = load.send(
-        port,
-        [[run.desk("read_context", {"structuredContent.code": "done"}) for run in runs] for runs in agents],
-    )
-    assert all(result["structuredContent"]["items"] for result in shown.results)
     told_of = [observed[place : place + RUNS] for place in range(0, len(observed), RUNS)]
     calls = [
         [
@@ -215,7 +203,7 @@ def _ask_for_what_is_not_theirs(
     answered = load.send(port, calls)
     told.refused += AGENTS * RUNS * 3
     told.answered.update(run.id for runs in agents for run in runs)
-    return len(answered.results) + len(shown.results)
+    return len(answered.results)
 
 
 def _attempts(run: _Run, theirs: _Run, own: Sequence[str], place: int) -> Iterator[Call]:

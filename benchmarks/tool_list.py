@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any, Literal
 
 from benchmarks.calls import Call
-from benchmarks.installation import Installation, enrol_agent, found
+from benchmarks.installation import Installation, found_with_agents
 from benchmarks.many_tools import tools
 from benchmarks.processes import Loader, free_port, loader, server
 from benchmarks.public import data_folder
@@ -68,8 +68,8 @@ def _in_time(extent: Extent) -> list[Row]:
     timings: Rounds[Subject] = Rounds()
     with tempfile.TemporaryDirectory(prefix="bailiwick-bench-") as place, ExitStack() as running:
         folder = Path(place)
-        made = _installed(folder)
-        key, port, load = enrol_agent(made), free_port(), running.enter_context(loader())
+        made, key = _installed(folder)
+        port, load = free_port(), running.enter_context(loader())
         running.enter_context(server(made.serve_command(port), port, folder / "ours.log"))
         asks = _asks(load, port, key)
         peers = {way: _peer(running, folder, way, asks[way]) for way in WAYS}
@@ -98,9 +98,9 @@ def _in_time(extent: Extent) -> list[Row]:
     ]
 
 
-def _installed(place: Path) -> Installation:
+def _installed(place: Path) -> tuple[Installation, str]:
     """A data folder with the 500 tools, all of them offered, and a step that has a few."""
-    made = found(place)
+    made, (key,) = found_with_agents(place, 1)
     command = json.dumps(["${PYTHON}", "-m", "benchmarks.many_tools", "upstream"])
     head = f"upstream: store\ntransport: stdio\ncommand: {command}\ntools:\n"
     endpoint = parse_upstream(head + "  {}\n", path="store.yaml").upstream.endpoint
@@ -113,7 +113,7 @@ def _installed(place: Path) -> Installation:
     (made.data / "catalogue" / "store.yaml").write_text(head + "".join(entries), encoding="utf-8")
     seen = ", ".join(f"store__{tool.name}" for tool in tools()[:: len(tools()) // SEEN][:SEEN])
     (made.data / "workflows" / "shelves.yaml").write_text(_WORKFLOW % seen, encoding="utf-8")
-    return made
+    return made, key
 
 
 def _asks(load: Loader, port: int, key: str) -> Mapping[Way, Call]:

@@ -36,8 +36,8 @@ def test_many_runs_are_measured_and_every_answer_was_of_its_own_run(monkeypatch:
     monkeypatch.setattr(many_runs, "RUNS", 4)
     rows = {row.metric: row for row in many_runs.measure(Extent(rounds=1))}
     wrong = rows.pop("wrong answers, of all that were checked")
-    # Two rounds of reads, the bundles, and five attempts in each run.
-    assert (wrong.ours, wrong.peer, wrong.most) == (0, 12 * (2 + 1 + 5), 0)
+    # Two rounds of reads, and five attempts in each run.
+    assert (wrong.ours, wrong.peer, wrong.most) == (0, 12 * (2 + 5), 0)
     assert all(row.ours > 0 and row.peer > 0 for row in rows.values())
     assert set(rows) == {f"read {word}, 3 agents at once, 12 open runs" for word in ("p50", "p95")}
 
