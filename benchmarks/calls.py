@@ -28,12 +28,13 @@ class Call:
     path: str = "/mcp"
     bearer: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    protocol: str = PROTOCOL
 
 
 def wire_bytes(call: Call, number: int, port: int) -> bytes:
     """The whole HTTP request. `number` becomes its JSON-RPC id, which is unique among requests in flight."""
     meta: dict[str, Any] = {
-        "io.modelcontextprotocol/protocolVersion": PROTOCOL,
+        "io.modelcontextprotocol/protocolVersion": call.protocol,
         "io.modelcontextprotocol/clientCapabilities": {},
         **call.meta,
     }
@@ -48,7 +49,7 @@ def wire_bytes(call: Call, number: int, port: int) -> bytes:
         "accept: application/json, text/event-stream",
         "content-type: application/json",
         f"content-length: {len(body)}",
-        f"mcp-protocol-version: {PROTOCOL}",
+        f"mcp-protocol-version: {call.protocol}",
         f"mcp-method: {method}",
         *([f"mcp-name: {call.tool}"] if call.tool else []),
     ]

@@ -39,7 +39,11 @@ def free_port() -> int:
 
 @contextmanager
 def server(
-    command: Sequence[str], port: int, log: Path, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    limit_s: float = START_LIMIT_S,
 ) -> Generator[subprocess.Popen[bytes]]:
     """Start a program that serves on `port`, wait until it accepts a connection, and end it at the end.
 
@@ -50,14 +54,14 @@ def server(
             list(command), cwd=ROOT, env={**os.environ, **(env or {})}, stdout=said, stderr=said
         )
     try:
-        _wait_until_it_accepts(process, port, log)
+        _wait_until_it_accepts(process, port, log, limit_s)
         yield process
     finally:
         _stop(process)
 
 
-def _wait_until_it_accepts(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = monotonic() + START_LIMIT_S
+def _wait_until_it_accepts(process: subprocess.Popen[bytes], port: int, log: Path, limit_s: float) -> None:
+    deadline = monotonic() + limit_s
     while monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

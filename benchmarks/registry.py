@@ -36,6 +36,12 @@ def _governed_call() -> Measure:
     return measure
 
 
+def _contextforge() -> Measure:
+    from benchmarks.contextforge import measure
+
+    return measure
+
+
 def _decision() -> Measure:
     from benchmarks.decision import measure
 
@@ -115,6 +121,10 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "many_runs": Benchmark(
             "1,000 open runs and 50 agents calling at once: every answer is of its own run, and how late.",
             _many_runs,
+        ),
+        "contextforge": Benchmark(
+            "A governed tools/call beside mcp-contextforge-gateway, where an environment of it is named.",
+            _contextforge,
         ),
         "decision": Benchmark(
             "A policy decision alone on one core: new questions and known ones, against bare Cedar.",

@@ -1,6 +1,7 @@
 """What was shown: bundles as they were served, to whoever may look at them again, and which run saw what."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -99,10 +100,20 @@ def check_quotes(
     return found
 
 
-def showings(reading: Reading, run: str, *, epoch: int | None = None) -> list[Shown]:
-    """Every bundle that a run was shown, oldest first; only those of one epoch where it is given."""
+def showings(reading: Reading, run: str, *, since: int = 1) -> list[Shown]:
+    """Every bundle that a run was shown, oldest first; only those from one epoch on where it is given."""
     rows = reading.all(_SHOWN, {"of_run": run})
-    return [Shown(*row) for row in rows if epoch is None or row.epoch == epoch]
+    return [Shown(*row) for row in rows if row.epoch >= since]
+
+
+def tokens_of(reading: Reading, shown: Iterable[Shown]) -> int:
+    """The size of the largest of these bundles, in tokens as counted when it was made; 0 of none."""
+    largest = 0
+    for name in {one.bundle for one in shown}:
+        row = reading.one(bundles.select().where(bundles.c.bundle == name))
+        if row is not None:
+            largest = max(largest, int(json.loads(bytes(row.bytes))["budget"]["used"]))
+    return largest
 
 
 def was_shown(reading: Reading, run: str, cited: ProvenanceId) -> bool:

@@ -11,21 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from ledger.canonical import JsonObject, JsonValue, canonical, digest, parse_strict
+from ledger.canonical import JsonObject, JsonValue, canonical, parse_strict
 from ledger.clock import rfc3339
 from ledger.entries import Entry
 from ledger.ids import new_id
 from ledger.transaction import AnyRow, Reading, Transaction
+from policies.agreements import ACT_LIFETIME_MS, Agreement, act_digest, are_two
+from policies.enrolments import may_enrol
 from policies.errors import PolicyError
-from policies.people import KeyHolder, all_names_of, holder_of_key, is_root_key
+from policies.operations import SignedOperation, operation_as_json, operation_from_json
+from policies.people import KeyHolder, holder_of_key, root_kid, signatory_of_key
 from policies.tables import gate_acts
-from policies.trust import may_enrol
-
-ACT_LIFETIME_MS: Final = 3 * 24 * 3_600_000
-"""How long an act waits for its second signature, in milliseconds."""
 
 MAX_ARGS_BYTES: Final = 4 * 1024 * 1024
-_DOMAIN: Final = "bailiwick-act-v1"
 
 
 class ActRefused(PolicyError):
@@ -42,26 +40,34 @@ class Act:
     digest: str
     lowers: tuple[str, ...]
     tenant: str
-    proposed_by: str
-    proposed_kid: str
+    asked: SignedOperation
+    """The operation as its proposer signed it."""
+
     proposed_ms: int
     expires_ms: int
     state: str
     signed_by: str | None
+
+    @property
+    def proposed_by(self) -> str:
+        """Who proposed it."""
+        return self.asked.person
 
     def state_at(self, now_ms: int) -> str:
         """The state, with `expired` for what waited too long."""
         return "expired" if self.state == "proposed" and now_ms >= self.expires_ms else self.state
 
 
-def propose_act(tx: Transaction, op: str, args: JsonObject, lowers: Sequence[str], *, kid: str) -> Act:
-    """Put an act before the other admins, as the holder of `kid`; the same one once while it waits."""
-    holder = holder_of_key(tx, kid)
+def propose_act(
+    tx: Transaction, op: str, args: JsonObject, lowers: Sequence[str], *, asked: SignedOperation
+) -> Act:
+    """Put an act before the other admins, as `asked` was signed; the same one once while it waits."""
+    holder, kid = holder_of_key(tx, asked.kid), asked.kid
     if holder is None:
         raise ActRefused("Your key was revoked; nothing was proposed.")
-    content = digest(_DOMAIN, {"op": op, "args": args})
+    content = act_digest(op, args)
     for waiting in list_acts(tx):
-        same = (waiting.digest, waiting.proposed_kid) == (content, kid)
+        same = (waiting.digest, waiting.asked.kid) == (content, kid)
         if same and waiting.state_at(tx.now_ms) == "proposed":
             return waiting
     act = Act(
@@ -71,8 +77,7 @@ def propose_act(tx: Transaction, op: str, args: JsonObject, lowers: Sequence[str
         digest=content,
         lowers=tuple(lowers),
         tenant=holder.person.tenant,
-        proposed_by=holder.person.id,
-        proposed_kid=kid,
+        asked=asked,
         proposed_ms=tx.now_ms,
         expires_ms=tx.now_ms + ACT_LIFETIME_MS,
         state="proposed",
@@ -87,6 +92,7 @@ def propose_act(tx: Transaction, op: str, args: JsonObject, lowers: Sequence[str
         "tenant": act.tenant,
         "proposed_by": act.proposed_by,
         "proposed_kid": kid,
+        "asked": canonical(operation_as_json(asked)).decode(),
         "proposed_ms": act.proposed_ms,
         "expires_ms": act.expires_ms,
         "state": act.state,
@@ -96,8 +102,11 @@ def propose_act(tx: Transaction, op: str, args: JsonObject, lowers: Sequence[str
     return act
 
 
-def sign_act(tx: Transaction, act_id: str, seen: str, *, kid: str) -> tuple[Act, KeyHolder]:
-    """Be the second to sign, as the holder of `kid` who saw an act of digest `seen`; also who proposed it.
+def sign_act(
+    tx: Transaction, act_id: str, seen: str, *, agreed: SignedOperation
+) -> tuple[Agreement, KeyHolder]:
+    """Be the second to sign, as `agreed` was by somebody who saw an act of digest `seen`; gives what both
+    signed, and who proposed it.
 
     It is signed once: whoever gets it back carries it out and says how that ended with `finish_act`.
     """
@@ -107,25 +116,32 @@ def sign_act(tx: Transaction, act_id: str, seen: str, *, kid: str) -> tuple[Act,
         raise ActRefused(f"Act {act.id} is {state} and cannot be signed; it has to be proposed anew.")
     if act.digest != seen:
         raise ActRefused(f"Act {act.id} is not what you saw; look at it again with `bailiwick act show`.")
-    first, second = holder_of_key(tx, act.proposed_kid), holder_of_key(tx, kid)
-    if first is None or "admin" not in first.person.roles:
+    holders = holder_of_key(tx, act.asked.kid), holder_of_key(tx, agreed.kid)
+    first, second = (signatory_of_key(tx, one.kid) for one in (act.asked, agreed))
+    if first is None or holders[0] is None or "admin" not in first.person.roles:
         raise ActRefused(f"{act.proposed_by} is no admin any more; another admin has to propose it anew.")
-    if second is None or not _may_be_second(tx, first, second):
+    root = root_kid(tx)
+    may = second is not None and may_enrol(second.person, first.person, is_root=second.kid == root)
+    if second is None or holders[1] is None or not may:
         raise ActRefused(f"It takes another admin of tenant {act.tenant} to sign {act.id}.")
-    if _names(tx, first) & _names(tx, second) or first.public_key == second.public_key:
+    if not are_two(first, second, root):
         raise ActRefused(f"You proposed {act.id} yourself, by this name or another; it takes two people.")
+    agreement = Agreement(act.id, act.op, act.args, act.asked, agreed, holders[1].enrolled_seq)
+    if not agreement.is_of_two(first, second, root):
+        raise ActRefused(f"What is kept of act {act.id} is not what was signed; it has to be proposed anew.")
     signed = (
         gate_acts.update()
         .where(gate_acts.c.id == act.id, gate_acts.c.state == "proposed")
-        .values(state="signed", signed_by=second.person.id, signed_kid=kid)
+        .values(state="signed", signed_by=second.person.id, signed_kid=second.kid)
     )
     tx.execute(signed)
-    _log(tx, "act.signed", act, second.person.id, kid=kid, proposed_by=act.proposed_by)
-    return act, first
+    _log(tx, "act.signed", act, second.person.id, agreement=agreement.as_json())
+    return agreement, holders[0]
 
 
-def finish_act(tx: Transaction, act: Act, *, by: str, why_not: str | None) -> None:
+def finish_act(tx: Transaction, act_id: str, *, by: str, why_not: str | None) -> None:
     """Say how a signed act ended: done, or why it could not be."""
+    act = find_act(tx, act_id)
     state = "done" if why_not is None else "failed"
     _move(tx, act, "signed", state)
     _log(tx, f"act.{state}", act, by, **({} if why_not is None else {"why": why_not[:1_000]}))
@@ -176,16 +192,6 @@ def act_as_json(act: Act, now_ms: int) -> JsonObject:
     }
 
 
-def _may_be_second(reading: Reading, first: KeyHolder, second: KeyHolder) -> bool:
-    return may_enrol(second.person, first.person, is_root=is_root_key(reading, second.kid))
-
-
-def _names(reading: Reading, holder: KeyHolder) -> frozenset[str]:
-    """Every name of the human who holds a key."""
-    names = (all_names_of(reading, name) for name in holder.person.identities)
-    return holder.person.identities.union(*names)
-
-
 def _move(tx: Transaction, act: Act, before: str, after: str) -> None:
     moved = gate_acts.update().where(gate_acts.c.id == act.id, gate_acts.c.state == before)
     tx.execute(moved.values(state=after))
@@ -208,10 +214,16 @@ def _act(row: AnyRow) -> Act:
         row.digest,
         tuple(cast("list[str]", parse_strict(row.lowers))),
         row.tenant,
-        row.proposed_by,
-        row.proposed_kid,
+        _asked(row.asked),
         row.proposed_ms,
         row.expires_ms,
         row.state,
         row.signed_by,
     )
+
+
+def _asked(text: str) -> SignedOperation:
+    asked = operation_from_json(cast("JsonObject", parse_strict(text)))
+    if asked is None:
+        raise ActRefused("What is kept of an act is no signed operation; run `bailiwick audit verify`.")
+    return asked

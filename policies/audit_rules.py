@@ -14,24 +14,17 @@ from typing import Final
 
 from ledger.canonical import CanonicalError, JsonObject, JsonValue
 from ledger.entries import StoredEntry
+from policies.audit_people import PEOPLE_TOLD_BY, People
 from policies.call import CanonicalCall
-from policies.enrolments import SignedEnrolment, enrolment_from_json
 from policies.errors import PolicyError
-from policies.people import KeyHolder
-from policies.principals import Person, joined_names
 from policies.redemption import CastVerdict, RedemptionFacts, judge
-from policies.server_keys import Voucher, voucher_from_json
 from policies.settlements import settlement_from_json
-from policies.trust import may_enrol
 from policies.verdicts import SignedVerdict, Verdict
 
 BUNDLE_PREFIX: Final = "bnd_"
 
 _TAKEN: Final = frozenset(
     {
-        "person.enrolled",
-        "person.revoked",
-        "server_key.vouched",
         "bundle.served",
         "approval.requested",
         "approval.judged",
@@ -70,30 +63,23 @@ class Replay:
 
     whole: bool = True
     """Whether these are all entries of a log, so that what is missing is missing."""
-    root: str | None = None
-    keys: dict[str, tuple[SignedEnrolment, int]] = field(
-        default_factory=dict[str, tuple[SignedEnrolment, int]]
-    )
-    roles: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    names: list[frozenset[str]] = field(default_factory=list[frozenset[str]])
+
+    people: People = field(default_factory=People)
     shown: set[tuple[str | None, str]] = field(default_factory=set[tuple[str | None, str]])
     requests: dict[str, _Request] = field(default_factory=dict[str, _Request])
     begun: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     outcomes: dict[str, str] = field(default_factory=dict[str, str])
-    server_keys: dict[str, Voucher] = field(default_factory=dict[str, Voucher])
-    root_key: str | None = None
     now_ms: int = 0
 
     def take(self, entry: StoredEntry) -> Iterable[str]:
         """Go on by one entry; go through what is wrong with it before the next one."""
         self.now_ms = entry.at_ms
+        if entry.kind in PEOPLE_TOLD_BY:
+            return self.people.take(entry, whole=self.whole)
         return self._taken(entry) if entry.kind in _TAKEN else ()
 
     def _taken(self, entry: StoredEntry) -> Iterator[str]:
         taking: dict[str, Callable[[StoredEntry], Iterator[str]]] = {
-            "person.enrolled": self._on_enrolled,
-            "person.revoked": self._on_revoked,
-            "server_key.vouched": self._on_vouched,
             "bundle.served": self._on_served,
             "approval.requested": self._on_requested,
             "approval.judged": self._on_judged,
@@ -108,63 +94,6 @@ class Replay:
         for execution, (seq, lease_until_ms) in self.begun.items():
             if execution not in self.outcomes and lease_until_ms < self.now_ms:
                 yield f"Entry {seq} begins {execution}, whose lease is over, and no entry gives its outcome."
-
-    def _on_enrolled(self, entry: StoredEntry) -> Iterator[str]:
-        signed = enrolment_from_json(entry.body)
-        if signed is None or not self._is_vouched_for(signed):
-            yield f"Entry {entry.seq} enrols a person without the signature of an administrator who could."
-            return
-        person = signed.enrolment.person
-        if self.root is None:
-            self.root, self.root_key = signed.enrolment.kid, signed.enrolment.public_key
-        self.keys[signed.enrolment.kid] = (signed, entry.seq)
-        self.roles[person.id] = person.roles
-        self.names.append(person.identities)
-
-    def _is_vouched_for(self, signed: SignedEnrolment) -> bool:
-        if self.root is None:
-            own = signed.enrolment
-            return (
-                signed.is_self_signed
-                and "admin" in own.person.roles
-                and signed.is_signed_with(own.public_key)
-            )
-        issuer = self._holder(signed.signed_by)
-        is_root = signed.signed_by == self.root
-        return (
-            issuer is not None
-            and not signed.is_self_signed
-            and may_enrol(issuer.person, signed.enrolment.person, is_root=is_root)
-            and signed.is_signed_with(issuer.public_key)
-        )
-
-    def _on_revoked(self, entry: StoredEntry) -> Iterator[str]:
-        match entry.body:
-            case {"person": str(person), "roles": list(withdrawn)}:
-                self.roles[person] = self.roles.get(person, frozenset()) - {str(role) for role in withdrawn}
-            case {"kid": str(kid)}:
-                self.keys.pop(kid, None)
-            case {"person": str(person)}:
-                self.roles[person] = frozenset()
-                held = [kid for kid, (key, _) in self.keys.items() if key.enrolment.person.id == person]
-                for kid in held:
-                    del self.keys[kid]
-            case _:
-                yield f"Entry {entry.seq} revokes nobody."
-
-    def _on_vouched(self, entry: StoredEntry) -> Iterator[str]:
-        voucher = voucher_from_json(entry.body)
-        holder = None if voucher is None else self._holder(voucher.signed_by)
-        genuine = (
-            voucher is not None
-            and holder is not None
-            and "admin" in holder.person.roles
-            and voucher.is_signed_with(holder.public_key)
-        )
-        if voucher is None or not genuine:
-            yield f"Entry {entry.seq} names a key of the server that no administrator signed for."
-            return
-        self.server_keys[voucher.key.kid] = voucher
 
     def _on_served(self, entry: StoredEntry) -> Iterator[str]:
         self.shown.add((entry.run, str(entry.body.get("bundle"))))
@@ -187,7 +116,7 @@ class Replay:
     def _on_judged(self, entry: StoredEntry) -> Iterator[str]:
         request = self.requests.get(str(entry.body.get("request")))
         signed = _verdict_of(entry.body)
-        holder = None if signed is None else self._holder(signed.kid)
+        holder = None if signed is None else self.people.holder(signed.kid)
         if request is None or signed is None:
             yield f"Entry {entry.seq} is a verdict about no request that was made."
         elif holder is None or not signed.is_signed_by(holder.public_key):
@@ -226,7 +155,7 @@ class Replay:
     def _is_found_out(self, body: JsonObject) -> bool:
         """Whether an enrolled person signed that this execution had this outcome."""
         signed = settlement_from_json(body["statement"])
-        holder = None if signed is None else self._holder(signed.kid)
+        holder = None if signed is None else self.people.holder(signed.kid)
         if signed is None or holder is None:
             return False
         found = signed.settlement
@@ -237,9 +166,9 @@ class Replay:
         """The facts of a redemption as far as a log tells them: the call itself stands for what was
         presented.
         """
-        excluded = joined_names(request.call.principal, self.names)
+        excluded = self.people.all_names(request.call.principal)
         if request.call.quorum.four_eyes:
-            excluded |= joined_names(request.owner, self.names)
+            excluded |= self.people.all_names(request.owner)
         state = "revoked" if request.revoked else "approved"
         return RedemptionFacts(
             state=state if request.execution is None else "executing",
@@ -247,21 +176,11 @@ class Replay:
             call=request.call,
             presented=request.call,
             # Who holds the key now, not when they judged: a role lost before use no longer counts.
-            verdicts=tuple(CastVerdict(signed, self._holder(signed.kid)) for signed in request.casts),
+            verdicts=tuple(CastVerdict(signed, self.people.holder(signed.kid)) for signed in request.casts),
             excluded=excluded,
             changed=(),
             busy=None,
         )
-
-    def _holder(self, kid: str) -> KeyHolder | None:
-        known = self.keys.get(kid)
-        if known is None:
-            return None
-        person = known[0].enrolment.person
-        roles = person.roles & self.roles.get(person.id, frozenset())
-        names = joined_names(person.id, self.names)
-        held_by = Person(person.id, person.tenant, roles, names - {person.id})
-        return KeyHolder(held_by, kid, known[0].enrolment.public_key, known[1])
 
 
 def _call_of(body: JsonObject) -> CanonicalCall | None:

@@ -18,6 +18,7 @@ Action = Literal[
     "read_evidence",
     "use_tool",
     "submit_step",
+    "leave_step",
     "propose_source",
     "judge_approval",
     "curate",
@@ -61,6 +62,23 @@ SHAPES: Final[Mapping[Action, Shape]] = MappingProxyType(
             },
         ),
         "submit_step": Shape(("Agent",), "Run", {"run_owner": "text"}),
+        "leave_step": Shape(
+            ("Agent",),
+            "Run",
+            {
+                "workflow": "text",
+                "step": "text",
+                "step_kind": "text",
+                "status": "text",
+                "confidence": "number",
+                "evidence": "texts",
+                "bundle_tokens": "number",
+                "retries": "number",
+                "tool": "text",
+                "target": "text",
+                "sensitive": "yes or no",
+            },
+        ),
         "propose_source": Shape(("Agent", "Person"), "Source"),
         "judge_approval": Shape(
             ("Person",), "Request", {"owns_agent": "yes or no", "four_eyes": "yes or no"}
@@ -189,6 +207,45 @@ def use_tool(
 def submit_step(agent: Agent, run: str, tenant: str, *, run_owner: str) -> Question:
     """May the agent submit the current step of this run?"""
     return Question(agent, "submit_step", Resource("Run", run, tenant), (("run_owner", run_owner),))
+
+
+def leave_step(
+    agent: Agent,
+    run: str,
+    tenant: str,
+    *,
+    workflow: str,
+    step: str,
+    step_kind: str,
+    status: str,
+    confidence: int,
+    evidence: tuple[str, ...],
+    bundle_tokens: int,
+    retries: int,
+    tool: str,
+    target: str,
+    sensitive: bool,
+) -> Question:
+    """May the run leave this step without a human having looked? A no opens a checkpoint and nothing else.
+
+    `confidence` is in hundredths and, like `status`, what the agent claims; `evidence` how sufficient the
+    bundles of the step were, `bundle_tokens` the size of the largest; `retries` counts refused envelopes
+    about this subject over all runs of the agent; `tool` and `target` are of the proposed action, or empty.
+    """
+    facts: dict[str, FactValue] = {
+        "bundle_tokens": bundle_tokens,
+        "confidence": confidence,
+        "evidence": evidence,
+        "retries": retries,
+        "sensitive": sensitive,
+        "status": status,
+        "step": step,
+        "step_kind": step_kind,
+        "target": target,
+        "tool": tool,
+        "workflow": workflow,
+    }
+    return Question(agent, "leave_step", Resource("Run", run, tenant), tuple(facts.items()))
 
 
 def propose_source(principal: Principal, source: str, tenant: str) -> Question:

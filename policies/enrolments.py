@@ -70,9 +70,9 @@ class SignedEnrolment:
         """Whether the holder of `public_key` (base64url) signed exactly this enrolment."""
         return verify(public_key, ENROLMENT_DOMAIN, self.enrolment.as_json(), self.signature)
 
-    def as_json(self, vouched_by: int | None) -> JsonObject:
+    def as_json(self, vouched_by: int | None, agreement: JsonObject | None = None) -> JsonObject:
         """What the log entry `person.enrolled` holds; `vouched_by` is the entry that enrolled the signing
-        key.
+        key, and `agreement` that of two admins, where it took two.
         """
         return {
             "person": self.enrolment.person.id,
@@ -81,7 +81,18 @@ class SignedEnrolment:
             "signature": self.signature,
             "statement": self.enrolment.as_json(),
             "vouched_by": vouched_by,
+            "agreement": agreement,
         }
+
+
+def may_enrol(issuer: Person, person: Person, *, is_root: bool) -> bool:
+    """An administrator enrols people of their own tenant; with the root key, of any."""
+    return "admin" in issuer.roles and (is_root or issuer.tenant == person.tenant)
+
+
+def powers_of(person: Person) -> tuple[str, ...]:
+    """Those of a person's roles that open the gate: to give them to anybody lowers it."""
+    return tuple(role for role in ("reviewer", "admin") if role in person.roles)
 
 
 def sign_enrolment(key: PersonalKey, person: Person, public_key: str) -> SignedEnrolment:
@@ -99,6 +110,7 @@ def enrolment_from_json(body: JsonObject) -> SignedEnrolment | None:
             "signed_by": str(signed_by),
             "signature": str(signature),
             "vouched_by": int() | None as vouched_by,
+            "agreement": dict() | None as agreement,
             "statement": {
                 "person": str(name),
                 "tenant": str(tenant),
@@ -114,4 +126,4 @@ def enrolment_from_json(body: JsonObject) -> SignedEnrolment | None:
         signed = SignedEnrolment(Enrolment(person, public_key), signed_by, signature)
     except PolicyError:
         return None
-    return signed if signed.as_json(vouched_by) == body else None
+    return signed if signed.as_json(vouched_by, agreement) == body else None

@@ -94,7 +94,9 @@ def _other_values(
     if kind == "yes or no":
         return (not value,)
     if kind == "number":
-        return tuple(number for number in (0, 1, 2, 3) if number != value)
+        return tuple(
+            number for number in (0, 1, 2, 3, *((50, 100) if name == "confidence" else ())) if number != value
+        )
     if kind == "texts":
         return ((),) if value else ()
     usual: dict[str, tuple[str, ...]] = {

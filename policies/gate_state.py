@@ -49,8 +49,7 @@ class GateDigests:
     @property
     def all_workflows(self) -> str:
         """One digest over all workflows."""
-        lines = [f"{name} {digest}" for name, digest in sorted(self.workflows.items())]
-        return text_digest("\n".join(["bailiwick-workflows-v1", *lines]))
+        return digest_of_workflows(self.workflows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,12 @@ class GateState:
         }
 
 
+def digest_of_workflows(digests: Mapping[str, str]) -> str:
+    """One digest over those of all workflows, by name."""
+    lines = [f"{name} {digest}" for name, digest in sorted(digests.items())]
+    return text_digest("\n".join(["bailiwick-workflows-v1", *lines]))
+
+
 _GATE = fixed(gate_state.select())
 _NONE: Final = "{}"
 
@@ -112,13 +117,13 @@ def load_gate(
     by: str,
     *,
     lowers: tuple[str, ...] = (),
-    agreed_by: str | None = None,
+    acts: tuple[str, ...] = (),
 ) -> GateState:
     """Put `digests` in force. Appends `gate.loaded` and opens a new generation when they differ from what
     was.
 
     `by` is the id of the person, or the server, that loads them; `lowers` says how they lower the gate, and
-    `agreed_by` who proposed to another admin what they agreed to.
+    `acts` names the acts of two admins who agreed to that.
     """
     before = read_gate(tx)
     after = replace(
@@ -133,21 +138,23 @@ def load_gate(
         return before
     body: JsonObject = {"generation": after.generation, **digests.as_json()}
     if lowers:
-        body |= {"lowers": list[JsonValue](lowers), "agreed_by": agreed_by}
+        body |= {"lowers": list[JsonValue](lowers), "acts": list[JsonValue](acts)}
     _write(tx, before, after)
     tx.append(_entry("gate.loaded", body, by))
     return after
 
 
-def load_policy(tx: Transaction, policy: str, by: str, *, lowers: tuple[str, ...]) -> None:
-    """Put another policy set in force and leave all else as it is."""
+def load_policy(
+    tx: Transaction, policy: str, by: str, *, lowers: tuple[str, ...], acts: tuple[str, ...] = ()
+) -> None:
+    """Put another policy set in force and leave all else as it is; the rest as with `load_gate`."""
     before = read_gate(tx)
     if before.policy == policy:
         return
     after = replace(before, generation=before.generation + 1, policy=policy)
     body: JsonObject = {"generation": after.generation, "policy": policy}
     if lowers:
-        body["lowers"] = list[JsonValue](lowers)
+        body |= {"lowers": list[JsonValue](lowers), "acts": list[JsonValue](acts)}
     _write(tx, before, after)
     tx.append(_entry("gate.loaded", body, by))
 
@@ -155,8 +162,20 @@ def load_policy(tx: Transaction, policy: str, by: str, *, lowers: tuple[str, ...
 def note_people(tx: Transaction, seq: int) -> None:
     """People or agents changed, as log entry `seq` says: a new generation."""
     before = read_gate(tx)
-    people = text_digest(f"bailiwick-people-v1\n{before.people}\n{seq}")
+    people = people_after(before.people, seq)
     _write(tx, before, replace(before, generation=before.generation + 1, people=people))
+
+
+def people_after(before: str, seq: int) -> str:
+    """The digest of people after the change that log entry `seq` tells of."""
+    return text_digest(f"bailiwick-people-v1\n{before}\n{seq}")
+
+
+def frozen_by(args: JsonObject) -> str:
+    """What an operation freezes or lets go on, as the gate's state calls it."""
+    if isinstance(args.get("agent"), str):
+        return f"agent:{args['agent']}"
+    return f"tool:{args['tool']}" if isinstance(args.get("tool"), str) else EVERYTHING
 
 
 def note_release(tx: Transaction, tenant: str, release: int) -> None:
@@ -166,10 +185,13 @@ def note_release(tx: Transaction, tenant: str, release: int) -> None:
     _write(tx, before, replace(before, generation=before.generation + 1, releases=releases))
 
 
-def set_frozen(tx: Transaction, *, frozen: bool, by: str, reason: str, what: str = EVERYTHING) -> bool:
+def set_frozen(
+    tx: Transaction, *, frozen: bool, by: str, reason: str, what: str = EVERYTHING, act: str | None = None
+) -> bool:
     """Stop everything, one agent or one tool, or let it go on.
 
-    `by` is the person who does it. Gives False when that was so already, and then nothing is logged.
+    `by` is the person who does it, `act` the act of two admins by which it goes on. Gives False when that was
+    so already, and then nothing is logged.
     """
     before = read_gate(tx)
     if before.generation == 0:
@@ -180,6 +202,8 @@ def set_frozen(tx: Transaction, *, frozen: bool, by: str, reason: str, what: str
     after = replace(before, generation=before.generation + 1, frozen=now)
     _write(tx, before, after)
     body: JsonObject = {"generation": after.generation, "what": what, "reason": reason}
+    if act is not None:
+        body["act"] = act
     tx.append(_entry("gate.frozen" if frozen else "gate.unfrozen", body, by))
     return True
 

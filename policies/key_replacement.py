@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from ledger.transaction import Transaction
+from policies.agreements import Agreement
+from policies.enrolling import enrol_person
 from policies.enrolments import SignedEnrolment
 from policies.errors import EnrolmentRefused
-from policies.people import declared_person, enrol_person, holder_of_key, keys_of_people, revoke_person_key
+from policies.people import declared_person, holder_of_key, keys_of_people, revoke_person_key
 from policies.principals import Person
 
 
 def replace_key(
-    tx: Transaction, signed: SignedEnrolment, *, by: str, keep: bool = False
+    tx: Transaction,
+    signed: SignedEnrolment,
+    *,
+    by: str,
+    keep: bool = False,
+    agreement: Agreement | None = None,
 ) -> tuple[Person, list[str]]:
     """Enrol a new key for a person who is known, and take their older ones out of force in the same
     transaction unless `keep`. Gives the person, and the ids of the keys that fell.
@@ -25,7 +32,7 @@ def replace_key(
             f"{person.id} has other roles or names now; a new key changes neither: sign it again."
         )
     before = [kid for kid in keys_of_people(tx, {person.id}) if holder_of_key(tx, kid) is not None]
-    enrol_person(tx, signed, by=by)
+    enrol_person(tx, signed, by=by, agreement=agreement)
     fallen = [] if keep else [kid for kid in before if kid != signed.enrolment.kid]
     for kid in fallen:
         revoke_person_key(tx, kid, tenant=person.tenant, by=by)

@@ -32,6 +32,15 @@ DOMAINS: Final[Mapping[str, tuple[FactValue, ...]]] = {
     "effect": ("read", "lookup", "simulate", "write"),
     "step_kind": ("read", "classify", "plan", "draft", "execute"),
     "people": (0, 1, 2),
+    "workflow": ("any",),
+    "step": ("any",),
+    "status": ("done", "needs_approval", "needs_review", "failed"),
+    "confidence": (0, 100),
+    "evidence": (("sufficient",), ("insufficient",), ("contradictory",)),
+    "bundle_tokens": (0, 1_000),
+    "retries": (0, 10),
+    "tool": ("", "any"),
+    "target": ("any",),
     "yes or no": (False, True),
 }
 """The values of each fact; `tenant` is that of the thing that is acted on."""

@@ -43,10 +43,14 @@ class SignedOperation:
             "nonce": self.nonce,
         }
 
+    def is_signed_with(self, public_key: str) -> bool:
+        """Whether the holder of `public_key` (base64url) signed exactly this, at whatever time."""
+        return verify(public_key, OPERATION_DOMAIN, self.as_json(), self.signature)
+
 
 def sign_operation(key: PersonalKey, op: str, args: JsonObject, *, at: int, nonce: str) -> SignedOperation:
     """The key's person asks for `op` with `args`; `nonce` is fresh random text, 16 characters or more."""
-    unsigned = SignedOperation(op, digest(_ARGUMENTS_DOMAIN, args), key.person, at, nonce, key.kid, "")
+    unsigned = SignedOperation(op, arguments_digest(args), key.person, at, nonce, key.kid, "")
     signature = sign(key, OPERATION_DOMAIN, unsigned.as_json())
     return SignedOperation(op, unsigned.args_digest, key.person, at, nonce, key.kid, signature)
 
@@ -61,8 +65,36 @@ def verify_operation(
     """
     return (
         signed.op == op
-        and signed.args_digest == digest(_ARGUMENTS_DOMAIN, args)
+        and signed.args_digest == arguments_digest(args)
         and -CLOCK_TOLERANCE_MS <= signed.at - now_ms <= CLOCK_TOLERANCE_MS
         and len(signed.nonce) >= 16
-        and verify(public_key, OPERATION_DOMAIN, signed.as_json(), signed.signature)
+        and signed.is_signed_with(public_key)
     )
+
+
+def arguments_digest(args: JsonObject) -> str:
+    """What stands for an operation's arguments in the statement that is signed."""
+    return digest(_ARGUMENTS_DOMAIN, args)
+
+
+def operation_as_json(signed: SignedOperation) -> JsonObject:
+    """The statement with the key's id and the signature, as the log keeps it for whoever checks it later."""
+    return {**signed.as_json(), "kid": signed.kid, "signature": signed.signature}
+
+
+def operation_from_json(value: JsonObject) -> SignedOperation | None:
+    """The signed operation that `operation_as_json` wrote, or None if this is anything else."""
+    match value:
+        case {
+            "op": str(op),
+            "args_digest": str(args_digest),
+            "person": str(person),
+            "at": int(at),
+            "nonce": str(nonce),
+            "kid": str(kid),
+            "signature": str(signature),
+        }:
+            signed = SignedOperation(op, args_digest, person, at, nonce, kid, signature)
+        case _:
+            return None
+    return signed if operation_as_json(signed) == value else None

@@ -1,4 +1,5 @@
-"""People in the ledger: enrolled by administrators' signatures, revoked at once.
+"""People in the ledger: who holds which key with which roles, and how both are taken away at once. How they
+get in is policies/enrolling.py.
 
 The tables say what may still be used; the log proves what was ever granted (policies/trust.py). What counts
 is both: a role that is taken away is gone with the row, and a role in a row that nobody signed for is worth
@@ -15,26 +16,21 @@ from ledger.canonical import JsonValue, canonical, parse_strict
 from ledger.entries import Entry
 from ledger.statements import fixed, param
 from ledger.transaction import AnyRow, Reading, Transaction
-from policies.enrolments import Enrolment, SignedEnrolment, sign_enrolment
+from policies.agreements import Signatory
 from policies.errors import EnrolmentRefused
 from policies.gate_state import note_people
 from policies.principals import Person, joined_names
-from policies.signing import PersonalKey
-from policies.tables import agents, people, person_keys, second_admin, trust_root
-from policies.trust import may_enrol, proven_key
+from policies.tables import people, person_keys, second_admin, trust_root
+from policies.trust import proven_key
 
 __all__ = [
     "EnrolledPerson",
-    "Enrolment",
     "KeyHolder",
     "PersonKey",
-    "SignedEnrolment",
     "all_names_of",
+    "declared_names",
     "declared_person",
-    "enrol_person",
-    "enrol_root",
     "holder_of_key",
-    "is_root_key",
     "is_single_handed",
     "judge_of_key",
     "key_of_kid",
@@ -43,7 +39,8 @@ __all__ = [
     "person_by_id",
     "revoke_person",
     "revoke_person_key",
-    "sign_enrolment",
+    "root_kid",
+    "signatory_of_key",
     "withdraw_roles",
 ]
 
@@ -88,43 +85,6 @@ class EnrolledPerson:
     person: Person
     revoked_ms: int | None
     keys: tuple[PersonKey, ...]
-
-
-def enrol_root(tx: Transaction, person: Person, key: PersonalKey) -> None:
-    """Make `person` the first administrator, and `key` the root of this installation; once, at its
-    founding.
-    """
-    if tx.one(trust_root.select()) is not None:
-        raise EnrolmentRefused(
-            "This folder has a root key already; ask its administrator to enrol further people."
-        )
-    if "admin" not in person.roles:
-        raise EnrolmentRefused("The first person enrols all others, so they need the role admin.")
-    signed = sign_enrolment(key, person, key.public_key)
-    seq = _store(tx, signed, by=person.id, vouched_by=None)
-    tx.execute(trust_root.insert(), {"id": 1, "kid": key.kid, "seq": seq})
-
-
-def enrol_person(tx: Transaction, signed: SignedEnrolment, *, by: str) -> Person:
-    """Enrol a person, a further key, or new roles for a key, as the administrator `by` has signed.
-
-    A new statement about a known key replaces the old one; what was requested before, that key no longer
-    judges.
-    """
-    person = signed.enrolment.person
-    issuer, root = holder_of_key(tx, signed.signed_by), tx.one(trust_root.select())
-    if issuer is None or root is None or issuer.person.id != by:
-        raise EnrolmentRefused(
-            f"{signed.signed_by[:64]} is no key of {by} that is in force here; sign with your own."
-        )
-    if not signed.is_signed_with(issuer.public_key):
-        raise EnrolmentRefused("The signature is not over exactly this enrolment; sign it again.")
-    if signed.is_self_signed or not may_enrol(issuer.person, person, is_root=issuer.kid == root.kid):
-        raise EnrolmentRefused(
-            f"{by} cannot enrol this key in tenant {person.tenant}; another administrator has to."
-        )
-    _store(tx, signed, by=by, vouched_by=issuer.enrolled_seq)
-    return person
 
 
 def revoke_person(tx: Transaction, person: str, *, tenant: str, by: str) -> None:
@@ -236,59 +196,31 @@ def all_names_of(reading: Reading, name: str) -> frozenset[str]:
     return joined_names(name, (_names(row.aliases) | {row.id} for row in reading.all(_EVERYBODY)))
 
 
-def _store(tx: Transaction, signed: SignedEnrolment, *, by: str, vouched_by: int | None) -> int:
-    person, kid = signed.enrolment.person, signed.enrolment.kid
-    _refuse_conflict(tx, person, kid)
-    seq = tx.append(Entry("person.enrolled", person.tenant, signed.as_json(vouched_by), principal=by))
-    standing = {"roles": _as_text(person.roles), "aliases": _as_text(person.aliases)}
-    if tx.execute(people.update().where(people.c.id == person.id).values(**standing)).rowcount == 0:
-        fresh = {"id": person.id, "tenant": person.tenant, "enrolled_ms": tx.now_ms}
-        tx.execute(people.insert(), fresh | standing)
-    replaced = person_keys.update().where(person_keys.c.kid == kid)
-    if tx.execute(replaced.values(enrolled_seq=seq, enrolled_ms=tx.now_ms)).rowcount == 0:
-        key = {"kid": kid, "person": person.id, "public_key": signed.enrolment.public_key}
-        tx.execute(person_keys.insert(), key | {"enrolled_seq": seq, "enrolled_ms": tx.now_ms})
-    note_people(tx, seq)
-    _note_second_admin(tx, person, seq)
-    return seq
-
-
-def _note_second_admin(tx: Transaction, person: Person, seq: int) -> None:
-    """The first time that another human than the first admin becomes one, lowering the gate takes two."""
-    root = tx.one(trust_root.select())
-    if root is None or "admin" not in person.roles or tx.one(second_admin.select()) is not None:
-        return
-    first = tx.one(person_keys.select().where(person_keys.c.kid == root.kid))
-    if first is not None and not all_names_of(tx, first.person) & all_names_of(tx, person.id):
-        tx.execute(second_admin.insert(), {"id": 1, "seq": seq})
-
-
-def is_root_key(reading: Reading, kid: str) -> bool:
-    """Whether this is the first admin's key, to which every enrolment leads back."""
+def root_kid(reading: Reading) -> str | None:
+    """The id of the first admin's key, to which every enrolment leads back."""
     root = reading.one(trust_root.select())
-    return root is not None and root.kid == kid
+    return None if root is None else str(root.kid)
+
+
+def signatory_of_key(reading: Reading, kid: str) -> Signatory | None:
+    """Who holds the key now, with every name that is the same human; None as with `holder_of_key`."""
+    holder = holder_of_key(reading, kid)
+    if holder is None:
+        return None
+    names = (all_names_of(reading, name) for name in holder.person.identities)
+    known = holder.person.identities.union(*names) - {holder.person.id}
+    return Signatory(replace(holder.person, aliases=known), kid, holder.public_key)
+
+
+def declared_names(reading: Reading, person: str) -> frozenset[str]:
+    """The other names that were declared for a person last; none for somebody unknown."""
+    row = reading.one(people.select().where(people.c.id == person))
+    return frozenset() if row is None else _names(row.aliases)
 
 
 def is_single_handed(reading: Reading) -> bool:
     """Whether there never was a second admin: then one admin alone may lower the gate."""
     return reading.one(second_admin.select()) is None
-
-
-def _refuse_conflict(tx: Transaction, person: Person, kid: str) -> None:
-    """Refuse what would give one key two names, revive what was revoked, or move somebody to another
-    tenant.
-    """
-    key = tx.one(person_keys.select().where(person_keys.c.kid == kid))
-    if key is not None and (key.person != person.id or key.revoked_ms is not None):
-        raise EnrolmentRefused("This key was revoked, or belongs to somebody else here; make a new key.")
-    root = tx.one(trust_root.select())
-    if root is not None and root.kid == kid:
-        raise EnrolmentRefused("The root key's own enrolment cannot be replaced; enrol a further key.")
-    row = tx.one(people.select().where(people.c.id == person.id))
-    if row is not None and (row.tenant != person.tenant or row.revoked_ms is not None):
-        raise EnrolmentRefused(f"{person.id} was revoked, or belongs to another tenant; use another id.")
-    if tx.one(agents.select().where(agents.c.id == person.id)) is not None:
-        raise EnrolmentRefused(f"{person.id} is an agent; a person needs an id of their own.")
 
 
 def _known(reading: Reading, person: str, tenant: str) -> AnyRow:

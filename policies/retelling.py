@@ -47,8 +47,8 @@ def retell(entries: Iterable[StoredEntry], request_id: str, at_ms: int) -> Retol
     casts = () if request is None else request.casts
     return Retold(
         faults=tuple(faults),
-        root=replay.root_key,
-        server_keys=dict(replay.server_keys),
+        root=replay.people.root_key,
+        server_keys=dict(replay.people.server_keys),
         call=None if request is None else request.call,
         owner="" if request is None else request.owner,
         execution=None if request is None else request.execution,

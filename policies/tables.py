@@ -20,7 +20,8 @@ from sqlalchemy import (
 )
 
 from ledger.append_only import append_only
-from ledger.tables import metadata
+from ledger.statements import fixed
+from ledger.tables import log, metadata
 
 people = Table(
     "people",
@@ -223,7 +224,7 @@ gate_contents = Table(
     metadata,
     Column("part", String, primary_key=True),
     Column("content", Text, nullable=False),
-    CheckConstraint("part IN ('policy', 'tools')", name="gate_contents_part"),
+    CheckConstraint("part IN ('policy', 'tools', 'workflows')", name="gate_contents_part"),
 )
 """What is in force, word for word, so that what is to come into force can be compared with it. Each content
 is held to its digest in `gate_state`.
@@ -235,13 +236,15 @@ gate_agreements = Table(
     Column("part", String, primary_key=True),
     Column("base", String, primary_key=True),
     Column("digest", String, primary_key=True),
-    Column("agreed_by", String, nullable=False),  # whoever proposed it
+    Column("act", String, nullable=False),
     CheckConstraint(
-        "part = 'tools' AND digest LIKE 'sha256:%' AND base <> digest", name="gate_agreement_is_a_change"
+        "part IN ('tools', 'workflows') AND digest LIKE 'sha256:%' AND base <> digest",
+        name="gate_agreement_is_a_change",
     ),
+    CheckConstraint("length(act) > 0", name="gate_agreement_names_its_act"),
 )
-"""Two people agreed that a catalogue with tools `digest` may replace the one with tools `base`. Taken away
-when others come into force.
+"""Two people agreed by an act that the tools, or the workflows, `digest` may replace those of `base`. Taken
+away when others come into force.
 """
 
 second_admin = Table(
@@ -270,6 +273,7 @@ gate_acts = Table(
     Column("tenant", String, nullable=False),
     Column("proposed_by", String, nullable=False),
     Column("proposed_kid", String, nullable=False),
+    Column("asked", Text, nullable=False),  # canonical JSON: the operation as its proposer signed it
     Column("proposed_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("state", String, nullable=False),
@@ -282,5 +286,32 @@ gate_acts = Table(
         name="gate_act_of_two",
     ),
     CheckConstraint("expires_ms > proposed_ms", name="gate_act_times"),
+    CheckConstraint("asked LIKE '{%}'", name="gate_act_was_asked_for"),
 )
 """Acts that lower the gate, proposed by one admin and signed by another."""
+
+TOLD_OF_THE_GATE = (
+    "act.alone",
+    "act.proposed",
+    "act.signed",
+    "agent.enrolled",
+    "agent.labelled",
+    "agent_key.revoked",
+    "gate.frozen",
+    "gate.loaded",
+    "gate.unfrozen",
+    "person.enrolled",
+    "person.revoked",
+    "release.published",
+    "server_key.vouched",
+)
+"""The kinds of log entries from which the gate's state can be proven; they are few among very many."""
+
+_OF_THE_GATE = text("kind IN ('" + "', '".join(TOLD_OF_THE_GATE) + "')")
+
+Index("log_of_the_gate", log.c.seq, sqlite_where=_OF_THE_GATE, postgresql_where=_OF_THE_GATE)
+
+ENTRIES_OF_THE_GATE = fixed(
+    log.select().with_only_columns(log.c.seq, log.c.entry).where(_OF_THE_GATE).order_by(log.c.seq)
+)
+"""Those entries in their order, by the index over them."""

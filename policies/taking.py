@@ -11,23 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.canonical import text_digest
 from ledger.transaction import Reading, Transaction
 from policies.cedar import PolicySet
 from policies.errors import PolicyError
 from policies.gate_contents import (
+    FilePart,
     agreed,
     forget_agreements,
+    keep,
     keep_policies,
-    keep_tools,
+    kept,
     kept_policies,
-    kept_tools,
 )
 from policies.gate_state import GateDigests, GateState, load_gate, load_policy, read_gate
 from policies.people import is_single_handed
-
-Lowerings = Callable[[str | None, str], tuple[str, ...]]
-"""How one text about tools lowers the gate against another; the floor above knows."""
 
 
 class GateLowered(PolicyError):
@@ -35,12 +32,39 @@ class GateLowered(PolicyError):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One part of what a server loaded, as the ledger keeps it, and what the floor above knows of it."""
+
+    name: FilePart
+    text: str
+    digest_of: Callable[[str], str]
+    """By what digest the gate's state knows such a text."""
+
+    lowerings: Callable[[str | None, str], tuple[str, ...]]
+    """How one such text lowers the gate against another, or against what is not known."""
+
+    proposed_by: str
+    """The command that proposes it."""
+
+    @property
+    def digest(self) -> str:
+        """Its digest."""
+        return self.digest_of(self.text)
+
+    def in_force(self, reading: Reading, digest: str) -> str | None:
+        """The text of this part that the gate goes by; None when what is kept does not have the digest."""
+        text = kept(reading, self.name)
+        return text if text is not None and self.digest_of(text) == digest else None
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
-    """What a server loaded. `tools` says what its catalogue's tools are, as the ledger keeps it."""
+    """What a server loaded: digests of its catalogue and each workflow, and the parts that are compared."""
 
     catalogue: str
-    tools: str
     workflows: dict[str, str]
+    tools: Part
+    flows: Part
 
 
 def policies_in_force(reading: Reading) -> PolicySet | None:
@@ -53,9 +77,11 @@ def policies_in_force(reading: Reading) -> PolicySet | None:
     return None if files is None else PolicySet.parse(files, place="the ledger")
 
 
-def take_policies(tx: Transaction, policies: PolicySet, *, lowers: tuple[str, ...], by: str) -> None:
+def take_policies(
+    tx: Transaction, policies: PolicySet, *, lowers: tuple[str, ...], by: str, acts: tuple[str, ...] = ()
+) -> None:
     """Put another policy set in force, and leave all else as it is."""
-    load_policy(tx, policies.digest, by, lowers=lowers)
+    load_policy(tx, policies.digest, by, lowers=lowers, acts=acts)
     keep_policies(tx, policies.files)
 
 
@@ -66,25 +92,32 @@ def why_not_taken(reading: Reading, found: PolicySet, now: PolicySet | None) -> 
     return found.looser_than(now)
 
 
-def take_files(
-    tx: Transaction, policies: PolicySet, files: Files, lowerings: Lowerings, *, by: str
-) -> GateState:
+def take_files(tx: Transaction, policies: PolicySet, files: Files, *, by: str) -> GateState:
     """Put these policies and files in force. Raises `GateLowered` where that takes two people."""
-    gate, tools = read_gate(tx), text_digest(files.tools)
+    gate = read_gate(tx)
     now = None if policies.digest == gate.policy else policies_in_force(tx)
-    lowers = () if now is None else policies.looser_than(now)
-    agreed_by = None
-    if gate.tools not in ("", tools):
-        lowers_tools = lowerings(kept_tools(tx, gate), files.tools)
-        agreed_by = agreed(tx, gate.tools, tools)
-        if lowers_tools and agreed_by is None and not is_single_handed(tx):
-            raise GateLowered(
-                f"The catalogue lowers the gate ({'; '.join(lowers_tools[:3])}), which takes two admins: "
-                "propose it with `bailiwick upstream load`, or put the files back as they were."
-            )
-        lowers += lowers_tools
-        forget_agreements(tx)
+    lowers, acts = (() if now is None else policies.looser_than(now)), ()
+    for part, base in ((files.tools, gate.tools), (files.flows, gate.workflows)):
+        if base not in ("", part.digest):
+            why, act = _lowered(tx, part, base)
+            lowers, acts = (*lowers, *why), (*acts, *act)
+            forget_agreements(tx, part.name)
+        keep(tx, part.name, part.text)
     keep_policies(tx, policies.files)
-    keep_tools(tx, files.tools)
-    digests = GateDigests(policies.digest, files.catalogue, files.workflows, tools)
-    return load_gate(tx, digests, by, lowers=lowers, agreed_by=agreed_by)
+    digests = GateDigests(policies.digest, files.catalogue, files.workflows, files.tools.digest)
+    return load_gate(tx, digests, by, lowers=lowers, acts=acts)
+
+
+def _lowered(tx: Transaction, part: Part, base: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How a part lowers the gate, and the act by which two admins agreed to that, if it takes one."""
+    why = part.lowerings(part.in_force(tx, base), part.text)
+    if not why:
+        return (), ()
+    act = agreed(tx, part.name, base, part.digest)
+    if act is None and not is_single_handed(tx):
+        what = {"tools": "The catalogue lowers", "workflows": "The workflows lower"}[part.name]
+        raise GateLowered(
+            f"{what} the gate ({'; '.join(why[:3])}), which takes two admins: propose it with "
+            f"`{part.proposed_by}`, or put the files back as they were."
+        )
+    return why, (() if act is None else (act,))

@@ -5,8 +5,9 @@ stop.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import anyio
@@ -19,11 +20,13 @@ from server.gateway import build_server
 from server.http_app import build_app
 from tool_scopes.executions import expire_leases, lapsed_leases
 from tool_scopes.house import House
+from tool_scopes.timeouts import end_overdue, overdue
+from tool_scopes.yaml_files import FileRefused
 
 logger = logging.getLogger(__name__)
 
 UPKEEP_INTERVAL_S = 5.0
-"""How often lapsed leases are looked for, in seconds."""
+"""How often lapsed leases and steps whose time is over are looked for, in seconds."""
 
 
 def product_version() -> str:
@@ -38,18 +41,28 @@ def create_app(house: House, routes: Sequence[BaseRoute] = ()) -> Starlette:
 
 @asynccontextmanager
 async def _upkeep(house: House) -> AsyncGenerator[None]:
-    """Look for lapsed leases for as long as the server runs."""
+    """Look for what time has ended for as long as the server runs."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_expire_leases_for_ever, house)
+        tasks.start_soon(_look_for_ever, house, "lapsed leases", _expire_leases)
+        tasks.start_soon(_look_for_ever, house, "steps whose time is over", _end_overdue)
         yield
         tasks.cancel_scope.cancel()
 
 
-async def _expire_leases_for_ever(house: House) -> None:
+async def _look_for_ever(house: House, what: str, look: Callable[[House], Awaitable[None]]) -> None:
     while True:
         await anyio.sleep(UPKEEP_INTERVAL_S)
         try:
-            if house.ledger.read(lambda reading: lapsed_leases(reading, system_now_ms())):
-                await house.ledger.transact(expire_leases)
-        except LedgerError as error:
-            logger.error("lapsed leases could not be looked for: %s", error)
+            await look(house)
+        except (LedgerError, FileRefused) as error:
+            logger.error("%s could not be looked for: %s", what, error)
+
+
+async def _expire_leases(house: House) -> None:
+    if house.ledger.read(lambda reading: lapsed_leases(reading, system_now_ms())):
+        await house.ledger.transact(expire_leases)
+
+
+async def _end_overdue(house: House) -> None:
+    if house.ledger.read(lambda reading: overdue(reading, system_now_ms())):
+        await house.ledger.transact(partial(end_overdue, house))

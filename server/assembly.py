@@ -12,6 +12,7 @@ from context_store.opening import open_knowledge
 from ledger.clock import system_now_ms
 from ledger.ids import new_id
 from ledger.keyring import KeyRing
+from policies.gate_proof import prove_gate
 from policies.in_force import PoliciesInForce
 from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
@@ -41,13 +42,14 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
     running then.
     """
     catalogue = load_catalogue(folder.catalogue_dir)
-    workflows = load_workflows(folder.workflows_dir, catalogue.offered_effects())
+    workflows = load_workflows(folder.workflows_dir, catalogue)
     with ExitStack() as opened:
         ring = KeyRing.load(folder.keys_dir)
         ledger = opened.enter_context(
             open_ledger(folder, ring, settings.ledger_url, deferred=settings.records == "deferred")
         )
         ledger.make_room()
+        ledger.read(prove_gate)
         witness = opened.enter_context(witnessed(folder, settings, ring, ledger))
         store = opened.enter_context(open_knowledge(folder.knowledge_path, ledger))
         equip(store, settings)

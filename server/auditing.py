@@ -18,6 +18,8 @@ from ledger.keyring import KeyRing
 from ledger.transaction import Reading
 from ledger.verify import LogReport, Signatures, verify_log
 from policies.audit_rules import Replay
+from policies.gate_replay import GateReplay
+from policies.gate_state import read_gate
 from policies.tables import approval_requests
 from server.data_folder import DataFolder
 from server.errors import BadInput
@@ -55,10 +57,12 @@ class _Completeness:
     """Replays entries while they are verified."""
 
     replay: Replay = field(default_factory=Replay)
+    gate: GateReplay = field(default_factory=GateReplay)
     faults: list[str] = field(default_factory=list[str])
 
     def take(self, entry: StoredEntry) -> None:
         self.faults.extend(self.replay.take(entry))
+        self.gate.take(entry)
 
     def found(self, report: LogReport) -> tuple[str, ...]:
         """What is wrong. What was changed proves nothing, so then only that is told."""
@@ -82,6 +86,7 @@ def audit_folder(
         faults = complete.found(report)
         if report.whole:
             faults += tuple(_state_faults(reading, complete.replay))
+            faults += tuple(complete.gate.differences(read_gate(reading)))
     whose = "those of the data folder's own key ring"
     return Audit(folder.origin, report.entries, report.heads, len(kept), whose, faults)
 

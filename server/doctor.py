@@ -149,5 +149,5 @@ def _catalogue(folder: DataFolder) -> str:
 
 
 def _workflows(folder: DataFolder) -> str:
-    effects = load_catalogue(folder.catalogue_dir).offered_effects()
-    return f"{len(load_workflows(folder.workflows_dir, effects))} workflows"
+    catalogue = load_catalogue(folder.catalogue_dir)
+    return f"{len(load_workflows(folder.workflows_dir, catalogue))} workflows"

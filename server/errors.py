@@ -83,14 +83,27 @@ def _families() -> tuple[tuple[tuple[type[Exception], ...], int], ...]:
     from policies.exported import ExportRefused
     from policies.taking import GateLowered
     from tool_scopes.resolution import RunRefused
+    from tool_scopes.triggers import TriggerRefused
     from tool_scopes.upstream.tools import UpstreamFailure, UpstreamUnavailable
     from tool_scopes.views import ViewRefused
+    from tool_scopes.workflow_drafts import DraftRefused
     from tool_scopes.yaml_files import FileRefused
 
     return (
         ((ActRefused, CurationRefused, EnrolmentRefused, ExportRefused, GateLowered), REFUSED),
         ((InvariantBroken, JudgementRefused, RunRefused), REFUSED),
-        ((ImportRefused, PolicyError, FileRefused, ViewRefused, CanonicalError), BAD_INPUT),
+        (
+            (
+                ImportRefused,
+                PolicyError,
+                FileRefused,
+                ViewRefused,
+                CanonicalError,
+                TriggerRefused,
+                DraftRefused,
+            ),
+            BAD_INPUT,
+        ),
         ((StoreError, LedgerError, KeyRingError, UpstreamUnavailable, UpstreamFailure), UNAVAILABLE),
     )
 

@@ -13,8 +13,8 @@ from ledger.entries import WHOLE_FOLDER, Entry
 from ledger.keyring import KeyRing
 from ledger.transaction import Transaction
 from policies.cedar import PolicySet
+from policies.enrolling import enrol_root
 from policies.key_files import write_key_file
-from policies.people import enrol_root
 from policies.principals import Person, require_id
 from policies.server_keys import EXPORT, ServerKey, sign_server_key, vouch
 from policies.signing import b64url, new_personal_key

@@ -46,15 +46,18 @@ APPROVAL_META = "dev.bailiwick/approval"
 STATELESS = "2026-07-28"
 """The first revision of the protocol in which a request stands for itself; revisions sort as texts."""
 
+UNREADABLE_META = "dev.bailiwick/unreadable"
+"""The `_meta` key under which a pipe says why it could not read a call's arguments; that call is refused."""
+
 MAX_CALL_BYTES = 131_072
 """The largest request body of a `tools/call`, in bytes; its arguments have a smaller limit of their own."""
 
 INSTRUCTIONS = (
-    "Work goes in runs of a workflow, step by step. open_run, then current_step: it says the step's "
-    "purpose, rules and tools. read_context gives the evidence; quote it exactly. use_tool calls a tool of "
-    "the step. submit_step ends it with an envelope. A write is refused with approval_required and a token "
-    "until a human approves that very call out of band: then send exactly the same call with the token. "
-    "A refusal's `code` and `message` say what to do next."
+    "Work goes in runs of a workflow, step by step. open_run and current_step say the step's purpose, rules "
+    "and tools. read_context gives the evidence; quote it exactly. use_tool calls a tool of the step. "
+    "submit_step ends it with an envelope and gives the next step. A write is refused with approval_required "
+    "and a token until a human approves that very call out of band: then send exactly the same call with the "
+    "token. A refusal's `code` and `message` say what to do next."
 )
 """What a model that has never heard of Bailiwick reads first."""
 
@@ -209,6 +212,10 @@ async def _strict_arguments(
     two equal keys.
     """
     request = cast("Request | None", ctx.request)
+    unread = (ctx.meta or {}).get(UNREADABLE_META)
+    if unread is not None:
+        why = str(unread)[:300]
+        return Denial("invalid_arguments", reason=f"unread in a pipe: {why}", detail={"why": why})
     try:
         if request is None:
             given = check_value(params.arguments or {})

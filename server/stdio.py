@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import anyio
 import httpx2
 from mcp import Client
 from mcp.client.session import ClientSession
@@ -37,6 +38,7 @@ from server.gateway import INSTRUCTIONS
 from server.ownership import FolderOwned
 from server.serving import serving
 from server.settings import Settings
+from server.strict_pipe import standard_input
 from tool_scopes.passes import PREFIX as PASS_PREFIX
 
 _TIMEOUTS: Final = httpx2.Timeout(30.0, read=900.0)
@@ -49,7 +51,8 @@ async def serve_stdio(folder: DataFolder, settings: Settings) -> None:
     credential = agent_credential(settings)
     async with _owner_url(folder, settings) as url, _joined(url, credential) as session:
         server = _forwarding(session)
-        async with stdio_server() as (read, write):
+        lines = cast("anyio.AsyncFile[str]", standard_input())
+        async with stdio_server(stdin=lines) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from ledger.canonical import text_digest
 from ledger.ledger import Ledger
 from policies.cedar import PolicySet
 from policies.errors import PolicySetRefused
 from policies.gate_state import read_gate
 from policies.people import is_single_handed
-from policies.taking import Files, policies_in_force, take_files, why_not_taken
+from policies.taking import Files, Part, policies_in_force, take_files, why_not_taken
 from server.data_folder import DataFolder
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.catalogue_lowering import lowerings, tools_in_force
+from tool_scopes.workflow_lowering import digest_of_kept, loosened, workflows_in_force
 from tool_scopes.workflows import Workflow
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ def put_in_force(
 ) -> str:
     """Bring what a server loaded into force; the digest of all workflows. Raises `GateLowered`."""
     files = files_of(catalogue, workflows)
-    gate = ledger.transact_now(lambda tx: take_files(tx, policies, files, lowerings, by="server"))
+    gate = ledger.transact_now(lambda tx: take_files(tx, policies, files, by="server"))
     if ledger.read(is_single_handed):
         logger.warning("%s", SINGLE_HANDED)
     return gate.workflows
@@ -69,4 +71,16 @@ def put_in_force(
 def files_of(catalogue: Catalogue, workflows: Mapping[str, Workflow]) -> Files:
     """What the gate is told of a catalogue and workflows."""
     digests = {workflow.name: workflow.digest for workflow in workflows.values()}
-    return Files(catalogue.digest, tools_in_force(catalogue), digests)
+    return Files(catalogue.digest, digests, tools_of(catalogue), flows_of(workflows))
+
+
+def tools_of(catalogue: Catalogue) -> Part:
+    """What the gate compares of a catalogue."""
+    return Part("tools", tools_in_force(catalogue), text_digest, lowerings, "bailiwick upstream load")
+
+
+def flows_of(workflows: Mapping[str, Workflow]) -> Part:
+    """What the gate compares of workflows."""
+    return Part(
+        "workflows", workflows_in_force(workflows), digest_of_kept, loosened, "bailiwick workflow load"
+    )

@@ -5,6 +5,7 @@ each time, for as long as the tools behind it are the same.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,6 +16,10 @@ from tool_scopes.house import Caller, House
 from tool_scopes.scopes import Scope
 from tool_scopes.standing import stand
 from tool_scopes.views import ViewTool
+from tool_scopes.workflows import Workflow
+
+_MOST_WORKFLOWS = 20
+"""How many workflows the description of open_run names."""
 
 _NULL: JsonValue = {"type": "null"}
 RUN_ID: JsonObject = {"type": "string", "description": "The run, as open_run gave it (run_…)."}
@@ -33,7 +38,11 @@ class ToolLists:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._desk = _list(desk_entries())
+        desk = desk_entries()
+        for entry in desk:
+            if entry["name"] == "open_run":
+                entry["description"] = _of_workflows(house.workflows)
+        self._desk = _list(desk)
         self._of_scope: dict[tuple[str, str, bool], tuple[Scope, ToolList]] = {}
 
     def of(self, caller: Caller) -> ToolList:
@@ -60,6 +69,18 @@ class ToolLists:
         listed = _list(step_entries(scope, run_id=run_id))
         self._of_scope[key] = (scope, listed)
         return listed
+
+
+def _of_workflows(workflows: Mapping[str, Workflow]) -> str:
+    """What open_run says: which workflows there are, what each is for and what opens it."""
+    told: list[str] = []
+    for name, workflow in sorted(workflows.items())[:_MOST_WORKFLOWS]:
+        required = workflow.input.get("required")
+        keys = [str(key) for key in required] if isinstance(required, list) else []
+        told.append(f"{name} (input: {', '.join(keys) or 'nothing'}): {workflow.purpose}")
+    more = len(workflows) - len(told)
+    rest = [f"And {more} more; a name that there is not is answered with all of them."] if more else []
+    return "\n".join(["Open a run of a workflow, and get its first step. There are:", *told, *rest])
 
 
 def step_entries(scope: Scope, *, run_id: bool) -> list[dict[str, Any]]:

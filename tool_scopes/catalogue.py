@@ -184,6 +184,10 @@ class Catalogue:
         """The effect of every view that is not hidden: what a workflow may name."""
         return {name: view.effect for name, view in self.views.items() if not view.hidden}
 
+    def bound_keys(self) -> Mapping[str, frozenset[str]]:
+        """The keys of a run's state that the arguments of each offered view are taken from."""
+        return {name: frozenset(view.bound.values()) for name, view in self.views.items() if not view.hidden}
+
     def views_of(self, upstream: str) -> tuple[View, ...]:
         """The views of one upstream's tools, in the order of their names."""
         return tuple(view for _, view in sorted(self.views.items()) if view.upstream == upstream)

@@ -45,8 +45,14 @@ def lowerings(before: str | None, after: str) -> tuple[str, ...]:
 def _lowered(name: str, view: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
     same_tool = [old for old in before.values() if all(old[key] == view[key] for key in ("upstream", "tool"))]
     if view["effect"] != "write":
-        known = any(all(old[key] == view[key] for key in ("effect", "fixed", "bound")) for old in same_tool)
-        return None if known else f"{name} is a {view['effect']}, and no longer a write"
+        claimed = [
+            old for old in same_tool if all(old[key] == view[key] for key in ("effect", "fixed", "bound"))
+        ]
+        if not claimed:
+            return f"{name} is a {view['effect']}, and no longer a write"
+        # The claim that it changes nothing was made of a tool that is another one by now.
+        same = any(old["fingerprint"] == view["fingerprint"] for old in claimed)
+        return None if same else f"{name} is a {view['effect']} of a tool that is not as it was accepted"
     # By its own name, or because the tool had no view of which it is not so.
     was = [before[name]] if name in before else [old for old in same_tool if old["effect"] == "write"]
     ways = [tuple(_loosened(old, view)) for old in was]

@@ -61,6 +61,11 @@ class CheckedEnvelope:
     envelope: Envelope
     cited: tuple[str, ...]
 
+    @property
+    def failed(self) -> bool:
+        """Whether the agent gives the step up."""
+        return self.envelope.status == "failed"
+
 
 def parse_envelope(given: JsonObject) -> Envelope | Denial:
     """The envelope in `given`, or `envelope_refused` naming the first item that is wrong."""

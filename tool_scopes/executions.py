@@ -38,8 +38,17 @@ _COUNTED = fixed(
     .with_only_columns(executions.c.id)
     .where(
         executions.c.run == param("of_run"),
-        executions.c.epoch == param("at_epoch"),
+        executions.c.epoch >= param("since_epoch"),
         executions.c.state != "failed",
+    )
+)
+_SUCCEEDED = fixed(
+    executions.select()
+    .with_only_columns(executions.c.id)
+    .where(
+        executions.c.run == param("of_run"),
+        executions.c.epoch >= param("since_epoch"),
+        executions.c.state == "succeeded",
     )
 )
 _SETTLING = (
@@ -104,8 +113,13 @@ def unfinished(reading: Reading, tenant: str) -> list[Execution]:
 
 def count_in_step(reading: Reading, run: Run) -> int:
     """How many executions the run's current step has had that may have had an effect."""
-    rows = reading.all(_COUNTED, {"of_run": run.id, "at_epoch": run.epoch})
+    rows = reading.all(_COUNTED, {"of_run": run.id, "since_epoch": run.entered_epoch})
     return len(rows)
+
+
+def has_succeeded_in_step(reading: Reading, run: Run) -> bool:
+    """Whether a write of the run's current step was carried out for certain."""
+    return bool(reading.all(_SUCCEEDED, {"of_run": run.id, "since_epoch": run.entered_epoch}))
 
 
 def begin_execution(

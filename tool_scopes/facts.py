@@ -56,7 +56,7 @@ async def read_facts(house: House, tool: ViewTool, arguments: JsonObject, state:
     return Facts(canonical(found).decode())
 
 
-class _Unreadable(Exception):
+class _Unreadable(LookupError):
     """What the upstream answered holds no such fact."""
 
 

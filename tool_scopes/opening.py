@@ -71,11 +71,10 @@ def _open(
         )
         tx.append(refusal_entry(caller, run.id, "open_run", denial))
         return Refused(denial)
-    started_with = house.scopes.workflow_of(tx, run)
-    step = started_with.steps[run.step]
     body: JsonObject = {"run": run.id, "status": run.status}
-    if run.status in OPEN_STATES:
-        body["current_step"] = describe_step(run, started_with, step, house.scopes.scope(started_with, step))
+    if run.status in OPEN_STATES and run.principal == caller.agent.id:
+        # After a hand-over its opener still learns that the run is there, and no more.
+        body["current_step"] = describe_step(house, run, house.scopes.workflow_of(tx, run))
     return Answer("done", body)
 
 

@@ -27,10 +27,12 @@ class Review:
     epoch: int
     step: str
     reasons: tuple[str, ...]
+    next: str | None = None
+    """The step that the agent chose to go on to."""
 
 
-def open_review(tx: Transaction, run: Run, reasons: Sequence[str]) -> Run:
-    """Stop the run at its current step until a person has looked."""
+def open_review(tx: Transaction, run: Run, reasons: Sequence[str], following: str | None = None) -> Run:
+    """Stop the run at its current step until a person has looked; `following` is where it wanted to go."""
     listed = list[JsonValue](reasons)
     tx.execute(
         reviews.insert(),
@@ -39,6 +41,7 @@ def open_review(tx: Transaction, run: Run, reasons: Sequence[str]) -> Run:
             "epoch": run.epoch,
             "step": run.step,
             "reasons": json.dumps(listed),
+            "next": following,
             "at_ms": tx.now_ms,
         },
     )
@@ -54,7 +57,11 @@ def find_review(reading: Reading, run: Run) -> Review | None:
             reviews.c.run == run.id, reviews.c.epoch == run.epoch, reviews.c.resolution.is_(None)
         )
     )
-    return None if row is None else Review(row.run, row.epoch, row.step, tuple(json.loads(row.reasons)))
+    return (
+        None
+        if row is None
+        else Review(row.run, row.epoch, row.step, tuple(json.loads(row.reasons)), row.next)
+    )
 
 
 def close_review(tx: Transaction, run: Run, resolution: Resolution, *, person: str, note: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ledger.clock import system_now_ms
 from ledger.transaction import Reading
 from policies.codes import Denial
 from tool_scopes.house import Caller, House
@@ -27,8 +28,11 @@ class Standing:
     scope: Scope
 
 
-def stand(house: House, reading: Reading, caller: Caller, run_id: str | None) -> Standing | Denial:
-    """Where `caller` stands in the run that its credential or its `run_id` names.
+def stand(
+    house: House, reading: Reading, caller: Caller, run_id: str | None, *, at_rest: bool = False
+) -> Standing | Denial:
+    """Where `caller` stands in the run that its credential or its `run_id` names. `at_rest` is for whoever
+    only asks where the run is, also while it is paused or its step's time is over.
 
     A pass names its run itself; naming another one beside it is the same answer as naming one that is not
     there.
@@ -46,9 +50,21 @@ def stand(house: House, reading: Reading, caller: Caller, run_id: str | None) ->
         return Denial("step_closed", reason=f"the pass is of epoch {caller.epoch}, the run is at {run.epoch}")
     if caller.step is not None and caller.step != run.step:
         return Denial("step_closed", reason=f"the caller is at step {caller.step}, the run is at {run.step}")
+    if run.status == "paused" and not at_rest:
+        return Denial("checkpoint_open", reason=f"run {run.id} is paused at step {run.step}")
+    if run.is_overdue(system_now_ms()) and not at_rest:
+        return Denial("step_closed", reason=f"the time of step {run.step} is over")
     workflow = house.scopes.workflow_of(reading, run)
     step = workflow.steps[run.step]
     return Standing(caller, run, workflow, step, house.scopes.scope(workflow, step))
+
+
+def calls_exhausted(standing: Standing, run: Run) -> Denial | None:
+    """Why no further call of the step's tools may be sent; None when it may."""
+    limit = standing.step.limits.calls
+    if limit is None or run.calls < limit:
+        return None
+    return Denial("policy_denied", reason=f"step {run.step} has had all of its {limit} calls")
 
 
 def _own_run(reading: Reading, caller: Caller, run_id: str | None) -> Run | Denial:

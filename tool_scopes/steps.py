@@ -4,8 +4,11 @@ it.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ledger.canonical import JsonObject, JsonValue
-from ledger.transaction import Transaction
+from ledger.clock import rfc3339, system_now_ms
+from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
 from policies.explaining import words_for_agent
 from tool_scopes.asking import question_about
@@ -13,56 +16,48 @@ from tool_scopes.house import Answer, Caller, House
 from tool_scopes.passes import issue_pass
 from tool_scopes.refusals import Refused, refuse
 from tool_scopes.reviews import find_review
+from tool_scopes.rules import EFFECT_RULES, rules_in_words
 from tool_scopes.runs import Run, find_run
-from tool_scopes.scopes import Scope
 from tool_scopes.standing import Standing, stand
-from tool_scopes.workflows import Step, StepKind, Workflow
-
-KIND_RULES = {
-    StepKind.READ: "Only look things up. Nothing you do here changes anything.",
-    StepKind.CLASSIFY: "Decide what kind of case this is, from what you read.",
-    StepKind.PLAN: "Work out what should be done. Simulate; do not carry anything out.",
-    StepKind.DRAFT: "Write down the exact action you propose. You cannot carry it out here.",
-    StepKind.EXECUTE: "Carry out the one write, with the approval of exactly that call.",
-}
-"""What each kind of step asks of an agent, in a sentence."""
-
-EFFECT_RULES = {
-    "read": "reads, changes nothing",
-    "lookup": "looks up, changes nothing",
-    "simulate": "simulates, changes nothing",
-    "write": "changes things: needs an approval of exactly this call",
-}
+from tool_scopes.timeouts import end_overdue
+from tool_scopes.views import without_token
+from tool_scopes.workflows import StepKind, Workflow
 
 
 async def current_step(
     house: House, caller: Caller, run_id: str | None, *, with_pass: bool = False
 ) -> Answer | Refused:
     """Where the run is and what may be done there; with a fresh step pass for an orchestrator that asks for
-    one.
+    one. A step whose time is over is left first.
     """
-    standing = house.ledger.read(lambda reading: stand(house, reading, caller, run_id))
+
+    def look(reading: Reading) -> Standing | Denial:
+        return stand(house, reading, caller, run_id, at_rest=True)
+
+    standing = house.ledger.read(look)
+    if not isinstance(standing, Denial) and standing.run.is_overdue(system_now_ms()):
+        await house.ledger.transact(partial(end_overdue, house, only=standing.run.id))
+        standing = house.ledger.read(look)
     if isinstance(standing, Denial):
         return await refuse(house, caller, None, "current_step", standing)
     review = house.ledger.read(lambda reading: find_review(reading, standing.run))
-    body = describe_step(standing.run, standing.workflow, standing.step, standing.scope)
+    body = describe_step(house, standing.run, standing.workflow)
     _say_what_policy_denies(house, standing, body)
     if review is not None:
         body["waiting_for_a_human"] = list[JsonValue](review.reasons)
     if with_pass:
 
-        def issue(tx: Transaction) -> str | None:
+        def issue(tx: Transaction) -> str | Denial:
             run = find_run(tx, standing.run.id)
-            return (
-                None
-                if run is None or run.epoch != standing.run.epoch
-                else issue_pass(tx, run, house.pass_lifetime_ms)
-            )
+            if run is None or run.epoch != standing.run.epoch:
+                return Denial("step_closed", reason="the run moved on before its pass could be issued")
+            if run.status == "paused":
+                return Denial("checkpoint_open", reason=f"run {run.id} is paused at step {run.step}")
+            return issue_pass(tx, run, house.pass_lifetime_ms)
 
         issued = await house.ledger.transact(issue)
-        if issued is None:
-            moved = Denial("step_closed", reason="the run moved on before its pass could be issued")
-            return await refuse(house, caller, standing.run.id, "current_step", moved)
+        if isinstance(issued, Denial):
+            return await refuse(house, caller, standing.run.id, "current_step", issued)
         body["step_pass"] = issued
     return Answer("done", body)
 
@@ -80,8 +75,9 @@ def _say_what_policy_denies(house: House, standing: Standing, body: JsonObject) 
             told["denied"] = denied[str(told["name"])]
 
 
-def describe_step(run: Run, workflow: Workflow, step: Step, scope: Scope) -> JsonObject:
-    """Everything that an agent needs for one step, and nothing that belongs to another."""
+def describe_step(house: House, run: Run, workflow: Workflow) -> JsonObject:
+    """Everything that an agent needs for the step that its run is at, and nothing that belongs to another."""
+    step = workflow.steps[run.step]
     body: JsonObject = {
         "run": run.id,
         "workflow": workflow.name,
@@ -99,30 +95,31 @@ def describe_step(run: Run, workflow: Workflow, step: Step, scope: Scope) -> Jso
                 "description": tool.description,
                 "input_schema": tool.input_schema,
             }
-            for tool in scope.tools.values()
+            for tool in house.scopes.scope(workflow, step).tools.values()
         ],
         "output_schema": step.output,
         "next": list[JsonValue](step.next),
     }
+    if run.note:
+        body["sent_back_because"] = run.note
+    if run.deadline_ms is not None and run.status == "open":
+        body["until"] = rfc3339(run.deadline_ms)
+    if step.limits.calls is not None:
+        body["calls_left"] = max(0, step.limits.calls - run.calls)
+    if step.kind is StepKind.DRAFT:
+        body["can_propose"] = [
+            {
+                "type": tool.name,
+                "description": tool.description,
+                "arguments": without_token(tool.input_schema),
+            }
+            for name in step.next
+            for tool in house.scopes.scope(workflow, workflow.steps[name]).tools.values()
+            if tool.view.effect == "write"
+        ]
     if step.needs is not None:
         body["context"] = {
             "collections": list[JsonValue](step.needs.collections),
             "budget_tokens": step.needs.budget,
         }
     return body
-
-
-def rules_in_words(step: Step) -> list[JsonValue]:
-    """The rules of a step as short sentences, for the agent that works in it."""
-    rules: list[JsonValue] = [KIND_RULES[step.kind]]
-    if step.needs is not None:
-        rules.append(
-            "Call read_context for the evidence; quote it word for word, each quote with its provenance id."
-        )
-    rules.append(f"End the step with submit_step: step={step.name}, with `state` as in output_schema.")
-    below = step.checkpoints.confidence_below
-    if below is not None:
-        rules.append(f"A confidence below {below:g} brings in a human.")
-    if step.checkpoints.evidence:
-        rules.append(f"Evidence that is {' or '.join(step.checkpoints.evidence)} brings in a human.")
-    return rules

@@ -11,7 +11,6 @@ from functools import partial
 from anyio import to_thread
 
 from context_store.head import head_release
-from context_store.shown import showings
 from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
 from ledger.transaction import Reading, Transaction
@@ -19,7 +18,7 @@ from policies.codes import Denial
 from policies.decisions import submit_step as may_submit_step
 from policies.gate_state import freeze_denial, read_gate
 from tool_scopes.arguments import complete_arguments, target_of
-from tool_scopes.checkpoints import reasons_to_stop, retries_exhausted
+from tool_scopes.checkpoints import halt, most_retries, repeated, retries_exhausted
 from tool_scopes.envelope_records import has_submitted, keep_envelope
 from tool_scopes.envelopes import (
     CheckedEnvelope,
@@ -31,16 +30,24 @@ from tool_scopes.envelopes import (
 )
 from tool_scopes.facts import NO_FACTS, Facts, read_facts
 from tool_scopes.house import Answer, Caller, House
+from tool_scopes.leaving import (
+    changes_what_opened_it,
+    codes_since_entry,
+    facts_of_step,
+    lead_away,
+    rule_of_the_admins,
+)
 from tool_scopes.presenting import approval_detail, ask_for_approval, present
 from tool_scopes.quotes import QuoteFinder
 from tool_scopes.refusals import Refused, refusal_entry, refuse
+from tool_scopes.retries import count_retry_about
 from tool_scopes.reviews import open_review
-from tool_scopes.runs import Run, count_retry, enter_step, find_run, set_status
+from tool_scopes.runs import Run, at_rest_denial, count_retry, enter_step, find_run, set_status
 from tool_scopes.sealing import seal, unseal
 from tool_scopes.standing import Standing, stand
 from tool_scopes.steps import describe_step
 from tool_scopes.views import ViewTool
-from tool_scopes.workflows import Step, StepKind
+from tool_scopes.workflows import Step, StepKind, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Proposal:
     tool: ViewTool
     action: ProposedAction
     arguments: JsonObject
+    target: str
 
 
 async def submit_step(
@@ -68,7 +76,7 @@ async def submit_step(
     frozen = freeze_denial(house.ledger.read(read_gate), run.principal)
     if frozen is not None:
         return await refuse(house, caller, run.id, "submit_step", frozen)
-    if run.status == "waiting":
+    if run.status != "open":
         waits = Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
         return await refuse(house, caller, run.id, "submit_step", waits)
     decision = house.policies.decide(
@@ -85,8 +93,16 @@ async def submit_step(
         return await refuse(house, caller, run.id, "submit_step", checked)
     if isinstance(checked, Denial):
         return await house.ledger.transact(partial(_count_refusal, standing, checked))
+    refused_here = await to_thread.run_sync(_refused_here, house, run) if checked.failed else frozenset[str]()
     facts = await _facts_of_proposal(house, standing, checked.envelope)
-    return await house.ledger.transact(partial(_move, house, standing, checked, successor, facts))
+    return await house.ledger.transact(
+        partial(_move, house, standing, checked, successor, facts, refused_here)
+    )
+
+
+def _refused_here(house: House, run: Run) -> frozenset[str]:
+    """The codes that calls of the current step were refused with."""
+    return codes_since_entry(house.ledger.entries(run=run.id, kinds=("step.entered", "call.refused")))
 
 
 async def _facts_of_proposal(house: House, standing: Standing, envelope: Envelope) -> Facts:
@@ -131,6 +147,9 @@ def _check(
     if wrong is not None:
         where = ".".join(["state", *(str(part) for part in wrong.instance_path)])
         return refused(where, wrong.message[:300])
+    moved = changes_what_opened_it(standing, envelope)
+    if moved is not None:
+        return refused(f"state.{moved}", "the run was opened with another and keeps it")
     if successor is not None and successor not in step.next:
         return refused("next", f"step {step.name} goes on to {', '.join(step.next) or 'nothing'}")
     return check_quotes(envelope, find)
@@ -144,9 +163,13 @@ def _count_refusal(standing: Standing, denial: Denial, tx: Transaction) -> Refus
         return Refused(moved)
     item: JsonObject = {"step": run.step, "epoch": run.epoch, "retry": run.retries + 1, **denial.detail}
     tx.append(Entry("envelope.refused", run.tenant, item, principal=run.principal, run=run.id))
+    about = count_retry_about(tx, standing.workflow, run)
     run = count_retry(tx, run)
-    if retries_exhausted(standing.step, run.retries):
-        open_review(tx, run, [f"{run.retries} envelopes of step {run.step} were refused"])
+    if about >= most_retries(standing.step):
+        open_review(tx, run, [repeated(about)])
+    elif retries_exhausted(standing.step, run.retries):
+        why = f"{run.retries} envelopes of step {run.step} were refused"
+        lead_away(tx, run, standing.workflow, "retries_exhausted", why)
     return Refused(denial)
 
 
@@ -156,6 +179,7 @@ def _move(
     checked: CheckedEnvelope,
     successor: str | None,
     facts: Facts,
+    refused_here: frozenset[str],
     tx: Transaction,
 ) -> Answer | Refused:
     """Record the envelope and move the run: on, to a human, or to its end."""
@@ -167,8 +191,9 @@ def _move(
     run = find_run(tx, standing.run.id)
     if run is None or run.epoch != standing.run.epoch:
         return refuse_here(Denial("step_closed", reason="the run moved on while the envelope was on its way"))
-    if run.status == "waiting":
-        return refuse_here(Denial("checkpoint_open", reason=f"run {run.id} waits for a human"))
+    resting = at_rest_denial(run, tx.now_ms)
+    if resting is not None:
+        return refuse_here(resting)
     step, envelope = standing.step, checked.envelope
     state = _state_after(run, step, envelope)
     proposal = proposal_of(house, tx, standing, envelope, state)
@@ -178,17 +203,30 @@ def _move(
     if isinstance(sealed, Denial):
         return refuse_here(sealed)
     keep_envelope(tx, run, sealed)
-    shown = [bundle.sufficiency for bundle in showings(tx, run.id, epoch=run.epoch)]
-    sensitive = proposal is not None and proposal.tool.view.sensitive
-    reasons = reasons_to_stop(step, envelope, shown, sensitive=sensitive)
+    known = facts_of_step(
+        tx,
+        standing,
+        run,
+        envelope,
+        refused_here,
+        sensitive=proposal is not None and proposal.tool.view.sensitive,
+    )
+    stop = halt(step, envelope, known)
+    tool, target = ("", "") if proposal is None else (proposal.tool.name, proposal.target)
+    rule = rule_of_the_admins(house, standing, run, envelope, known, tool, target)
+    reasons = stop.reasons if rule is None else (*stop.reasons, rule)
     if reasons:
-        waiting = open_review(tx, run, reasons)
+        waiting = open_review(tx, run, reasons, successor)
         return Answer(
             "done", {"run": run.id, "status": waiting.status, "waiting_for_a_human": list[JsonValue](reasons)}
         )
+    if stop.away is not None:
+        trouble, why = stop.away
+        run = lead_away(tx, run, standing.workflow, trouble, why, state)
+        return Answer("done", {"because": why, **where_it_is(house, run, standing.workflow)})
     if envelope.status == "failed":
-        ended = set_status(tx, run, "failed", because=envelope.reason)
-        return Answer("done", {"run": run.id, "status": ended.status})
+        run = set_status(tx, run, "failed", because=envelope.reason)
+        return Answer("done", {"run": run.id, "status": run.status})
     return go_on(house, standing, tx, run, state, successor, proposal, envelope.reason, facts)
 
 
@@ -235,9 +273,7 @@ def go_on(
         release=head_release(tx, run.tenant),
         because=f"{step.name} was submitted",
     )
-    scope = house.scopes.scope(standing.workflow, following)
-    body: JsonObject = {"run": run.id, "status": moved.status}
-    body["current_step"] = describe_step(moved, standing.workflow, following, scope)
+    body = where_it_is(house, moved, standing.workflow)
     if proposal is not None and proposal.step == chosen and facts.covers(proposal.tool):
         arguments = seal(tx, house.ring, moved, proposal.tool, proposal.arguments)
         if isinstance(arguments, Denial):
@@ -249,6 +285,11 @@ def go_on(
         if not isinstance(asked, Denial):
             body["approval"] = approval_detail(house, asked)
     return Answer("done", body)
+
+
+def where_it_is(house: House, run: Run, workflow: Workflow) -> JsonObject:
+    """What an agent is told of a run that has just moved."""
+    return {"run": run.id, "status": run.status, "current_step": describe_step(house, run, workflow)}
 
 
 def proposal_of(
@@ -272,7 +313,7 @@ def proposal_of(
         target = target_of(tool.view, arguments)
         if action.target_id is not None and action.target_id != target:
             return refused("proposed_action.target_id", f"this call acts on {target}")
-        return Proposal(name, tool, action, arguments)
+        return Proposal(name, tool, action, arguments, target)
     return refused(
         "proposed_action.type", f"no execute step after {standing.step.name} has the tool {action.type}"
     )

@@ -38,7 +38,9 @@ runs = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("tenant", String, nullable=False),
+    # Who holds the run now, and whose idempotency key opened it: after a hand-over they are two.
     Column("principal", String, nullable=False),
+    Column("opened_by", String, nullable=False),
     Column("workflow", String, nullable=False),
     Column("workflow_digest", String, ForeignKey("workflow_versions.digest"), nullable=False),
     Column("idempotency_key", String),
@@ -47,17 +49,82 @@ runs = Table(
     Column("state", Text, nullable=False),
     Column("step", String, nullable=False),
     Column("epoch", Integer, nullable=False),
+    # The epoch of the step's entry: a pause or a hand-over opens a new epoch and gives no new limits.
+    Column("entered_epoch", Integer, nullable=False),
     Column("status", String, nullable=False),
     Column("retries", Integer, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("deadline_ms", BigInteger),
+    # What a person wrote when they sent the run back, for whoever does the step again.
+    Column("note", Text),
     Column("release", Integer, nullable=False),
     Column("opened_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
     # NULL keys are distinct in SQL: runs without a key never collide.
-    UniqueConstraint("tenant", "principal", "workflow", "idempotency_key", name="one_run_for_a_key"),
-    CheckConstraint("status IN ('open', 'waiting', 'done', 'failed', 'cancelled')", name="run_status"),
-    CheckConstraint("epoch >= 1 AND retries >= 0 AND release >= 0", name="run_counts"),
+    UniqueConstraint("tenant", "opened_by", "workflow", "idempotency_key", name="one_run_for_a_key"),
+    CheckConstraint(
+        "status IN ('open', 'waiting', 'paused', 'done', 'failed', 'cancelled')", name="run_status"
+    ),
+    CheckConstraint("epoch >= 1 AND retries >= 0 AND calls >= 0 AND release >= 0", name="run_counts"),
+    CheckConstraint("entered_epoch >= 1 AND entered_epoch <= epoch", name="run_step_was_entered"),
+    CheckConstraint("deadline_ms IS NULL OR deadline_ms > opened_ms", name="run_deadline_is_later"),
     CheckConstraint("opened_ms >= 0 AND changed_ms >= opened_ms", name="run_times"),
     CheckConstraint("idempotency_key IS NULL OR length(idempotency_key) > 0", name="run_key_or_none"),
+    Index("runs_by_deadline", "status", "deadline_ms"),
+    Index("runs_of_principal", "principal", "status"),
+)
+
+retry_counts = Table(
+    "retry_counts",
+    metadata,
+    # Refused envelopes of a principal about one subject of one workflow, over all its runs, since a human
+    # last looked.
+    Column("tenant", String, primary_key=True),
+    Column("principal", String, primary_key=True),
+    Column("workflow", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("retries", Integer, nullable=False),
+    CheckConstraint("retries >= 1", name="retry_counts_count"),
+    CheckConstraint("subject LIKE 'sha256:%' AND length(subject) = 71", name="retry_counts_name_a_digest"),
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("workflow", String, nullable=False),
+    Column("agent", String, nullable=False),
+    Column("event", String),
+    Column("takes", Text, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("removed_ms", BigInteger),
+    CheckConstraint("length(name) > 0 AND length(tenant) > 0", name="triggers_have_names"),
+    CheckConstraint("takes LIKE '{%}'", name="triggers_take_by_key"),
+    CheckConstraint("made_ms >= 0 AND (removed_ms IS NULL OR removed_ms >= made_ms)", name="trigger_times"),
+    # The name is part of a URL, so no two triggers that are there share one.
+    Index(
+        "one_trigger_of_a_name",
+        "name",
+        unique=True,
+        sqlite_where=text("removed_ms IS NULL"),
+        postgresql_where=text("removed_ms IS NULL"),
+    ),
+)
+
+trigger_secrets = Table(
+    "trigger_secrets",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("trigger", String, ForeignKey("triggers.id"), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),
+    CheckConstraint("length(salt) = 32 AND length(sealed) > 0", name="trigger_secrets_are_sealed"),
+    CheckConstraint("made_ms >= 0 AND (until_ms IS NULL OR until_ms > 0)", name="trigger_secret_times"),
+    Index("trigger_secrets_of_trigger", "trigger"),
 )
 
 step_passes = Table(
@@ -121,6 +188,8 @@ reviews = Table(
     Column("epoch", Integer, primary_key=True),
     Column("step", String, nullable=False),
     Column("reasons", Text, nullable=False),
+    # The step that the agent chose to go on to, for a human who lets it.
+    Column("next", String),
     Column("resolution", String),
     Column("resolved_by", String),
     Column("note", Text),

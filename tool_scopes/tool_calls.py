@@ -6,7 +6,7 @@ The order is the design's order of judgement, and it is the same by desk, pass a
 from __future__ import annotations
 
 from ledger.canonical import JsonObject, digest
-from ledger.transaction import Reading
+from ledger.transaction import Reading, Transaction
 from policies.codes import Denial
 from policies.gate_state import GateState, freeze_denial, read_gate
 from tool_scopes.arguments import complete_arguments
@@ -14,8 +14,9 @@ from tool_scopes.asking import question_about
 from tool_scopes.house import Answer, Caller, House
 from tool_scopes.read_calls import answer_read
 from tool_scopes.refusals import Refused, refuse
+from tool_scopes.runs import count_call, find_run
 from tool_scopes.sealing import seal, unseal
-from tool_scopes.standing import Standing, stand
+from tool_scopes.standing import Standing, calls_exhausted, stand
 from tool_scopes.views import ViewTool
 from tool_scopes.write_calls import carry_out_write
 
@@ -49,12 +50,31 @@ async def call_tool(
         arguments = await house.ledger.transact(lambda tx: seal(tx, house.ring, run, tool, sent))
     if isinstance(arguments, Denial):
         return await refuse(house, caller, run.id, name, arguments)
-    denial = _denied(house, standing, tool, gate)
+    denial = _denied(house, standing, tool, gate) or await _counted(house, standing, tool)
     if denial is not None:
         return await refuse(house, caller, run.id, name, denial, digest("bailiwick-arguments-v1", arguments))
     if tool.view.effect == "write":
         return await carry_out_write(house, standing, tool, arguments, token, sent)
     return await answer_read(house, standing, tool, arguments, sent)
+
+
+async def _counted(house: House, standing: Standing, tool: ViewTool) -> Denial | None:
+    """Count a read of a step that limits its calls, before it is sent: so however many come at once, no more
+    are sent. Writes are counted where they are redeemed.
+    """
+    if standing.step.limits.calls is None or tool.view.effect == "write":
+        return None
+
+    def count(tx: Transaction) -> Denial | None:
+        run = find_run(tx, standing.run.id)
+        if run is None or run.epoch != standing.run.epoch:
+            return Denial("step_closed", reason="the run moved on while the call was on its way")
+        denial = calls_exhausted(standing, run)
+        if denial is None:
+            count_call(tx, run)
+        return denial
+
+    return await house.ledger.transact(count)
 
 
 def _denied(house: House, standing: Standing, tool: ViewTool, gate: GateState) -> Denial | None:

@@ -238,6 +238,14 @@ def _properties(schema: JsonObject) -> dict[str, JsonValue]:
     return properties if isinstance(properties, dict) else {}
 
 
+def without_token(schema: JsonObject) -> JsonObject:
+    """What is shown of a write, as the arguments that can be proposed: a proposal carries no token."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return schema
+    return {**schema, "properties": {key: one for key, one in properties.items() if key != APPROVAL_ARGUMENT}}
+
+
 def _with_approval_token(schema: JsonObject) -> JsonObject:
     token: JsonObject = {"type": "string", "description": APPROVAL_DESCRIPTION}
     return {**schema, "properties": {**copy.deepcopy(_properties(schema)), APPROVAL_ARGUMENT: token}}

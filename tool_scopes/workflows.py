@@ -1,8 +1,7 @@
 """Workflows: what each step is for, what it may see and use, and when a human must look.
 
-A workflow is one YAML file with a version. What it says is validated as a whole when it is loaded: a step's
-kind sets a posture that the file can narrow and never widen, every step can be reached, and every tool stands
-in the catalogue.
+A workflow is one YAML file with a version; `workflow_checks` validates it as a whole when it is loaded. A
+step's kind sets a posture that the file can narrow and never widen.
 """
 
 from __future__ import annotations
@@ -11,38 +10,27 @@ import json
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
 
 import jsonschema_rs
 
 from ledger.canonical import JsonObject, text_digest
-from tool_scopes.workflow_model import Checkpoints, Limits, StepContext, StepFile, WorkflowFile
+from tool_scopes.workflow_checks import Refuse, check_whole
+from tool_scopes.workflow_model import (
+    POSTURES,
+    Checkpoints,
+    Limits,
+    Routes,
+    StepContext,
+    StepFile,
+    StepKind,
+    WorkflowFile,
+)
 from tool_scopes.yaml_files import FileRefused, Location, line_in, parse_yaml
 
+__all__ = ["POSTURES", "Step", "StepKind", "Workflow", "fill_need", "parse_workflow"]
 
-class StepKind(StrEnum):
-    """The five kinds of step; each has a default tool posture."""
-
-    READ = "read"
-    CLASSIFY = "classify"
-    PLAN = "plan"
-    DRAFT = "draft"
-    EXECUTE = "execute"
-
-
-POSTURES: Mapping[StepKind, Mapping[str, int]] = MappingProxyType(
-    {
-        # kind → effect → how many tools of that effect a step may hold; what is absent is zero.
-        StepKind.READ: {"read": 64},
-        StepKind.CLASSIFY: {"read": 64, "lookup": 1},
-        StepKind.PLAN: {"read": 64, "simulate": 64},
-        StepKind.DRAFT: {},
-        StepKind.EXECUTE: {"write": 1},
-    }
-)
-"""What a step kind allows at most. A workflow can narrow it and never widen it (design: Words, step kind)."""
+_UNBOUND: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +47,7 @@ class Step:
     carry: tuple[str, ...]
     checkpoints: Checkpoints
     limits: Limits
+    on: Routes
     next: tuple[str, ...]
 
 
@@ -73,79 +62,44 @@ class Workflow:
     purpose: str
     digest: str
     source: str
+    subject: str | None
+    """The key of the input that says what a run is about; without one its whole input does."""
     input: JsonObject
     input_validator: jsonschema_rs.Validator
     start: str
     steps: Mapping[str, Step]
 
 
-class _Refuse(Protocol):
-    """Makes the refusal of one place of the file."""
-
-    def __call__(self, location: Location, sentence: str) -> FileRefused: ...
-
-
-def parse_workflow(source: str, *, path: str, effects: Mapping[str, str]) -> Workflow:
+def parse_workflow(
+    source: str, *, path: str, effects: Mapping[str, str], bound: Mapping[str, frozenset[str]] = _UNBOUND
+) -> Workflow:
     """The workflow of one file's text.
 
-    `effects` maps every tool view that the catalogue offers to its effect; `path` is only for messages.
-    Raises FileRefused with the file, the line and what to change.
+    `effects` maps every tool view that the catalogue offers to its effect, `bound` to the keys of a run's
+    state that its arguments are taken from; `path` is only for messages. Raises FileRefused with the file,
+    the line and what to change.
     """
     file = parse_yaml(source, WorkflowFile, path=path)
 
     def refuse(location: Location, sentence: str) -> FileRefused:
         return FileRefused(f"{path}:{line_in(source, location)}: {sentence}")
 
-    if file.start not in file.steps:
-        raise refuse(("start",), f"start names no step: {file.start}; the steps are {', '.join(file.steps)}")
-    known = _property_names(file.input) | {key for step in file.steps.values() for key in step.carry}
-    steps = {name: _checked_step(name, file, effects, known, refuse) for name in file.steps}
-    unreachable = set(steps) - _reachable(file)
-    if unreachable:
-        first = sorted(unreachable)[0]
-        raise refuse(
-            ("steps", first),
-            f"step {first} cannot be reached from {file.start}; name it in a `next` or remove it",
-        )
+    check_whole(file, effects, bound, refuse)
     return Workflow(
         name=file.workflow,
         version=file.version,
         purpose=file.purpose,
         digest=text_digest(source),
         source=source,
+        subject=file.subject,
         input=file.input,
         input_validator=_validator(file.input, lambda s: refuse(("input",), s)),
         start=file.start,
-        steps=MappingProxyType(steps),
+        steps=MappingProxyType({name: _step(name, step, refuse) for name, step in file.steps.items()}),
     )
 
 
-def _checked_step(
-    name: str, file: WorkflowFile, effects: Mapping[str, str], known: set[str], refuse: _Refuse
-) -> Step:
-    """One step, once everything that it says has been held against the workflow and the catalogue."""
-    step = file.steps[name]
-
-    def refuse_at(key: str, sentence: str) -> FileRefused:
-        return refuse(("steps", name, key), sentence)
-
-    for successor in step.next:
-        if successor not in file.steps:
-            raise refuse_at("next", f"step {name} goes on to {successor}, which is no step of this workflow")
-    _check_posture(name, step, effects, lambda sentence: refuse_at("tools", sentence))
-    fields = _template_fields(step)
-    if fields is None:
-        what = f"the need of step {name} has a brace that stands alone or holds more than a name"
-        raise refuse(
-            ("steps", name, "context", "need"), f"{what}: write {{key}}, and {{{{ or }}}} for a brace"
-        )
-    unknown = fields - known
-    if unknown:
-        what = f"the need of step {name} asks for {{{min(unknown)}}}, which nothing provides"
-        raise refuse(("steps", name, "context", "need"), f"{what}: name a key of the input, or of a `carry`")
-    undeclared = next((key for key in step.carry if key not in _property_names(step.output)), None)
-    if undeclared is not None:
-        raise refuse_at("carry", f"step {name} carries {undeclared}, which its output does not declare")
+def _step(name: str, step: StepFile, refuse: Refuse) -> Step:
     return Step(
         name=name,
         kind=StepKind(step.kind),
@@ -153,10 +107,11 @@ def _checked_step(
         needs=step.context,
         tools=tuple(step.tools),
         output=step.output,
-        output_validator=_validator(step.output, lambda sentence: refuse_at("output", sentence)),
+        output_validator=_validator(step.output, lambda s: refuse(("steps", name, "output"), s)),
         carry=tuple(step.carry),
         checkpoints=step.checkpoints,
         limits=step.limits,
+        on=step.on,
         next=tuple(step.next),
     )
 
@@ -177,62 +132,6 @@ class _Absent(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return ""
-
-
-def _check_posture(
-    name: str, step: StepFile, effects: Mapping[str, str], refuse: Callable[[str], FileRefused]
-) -> None:
-    posture = POSTURES[StepKind(step.kind)]
-    counts: dict[str, int] = {}
-    if len(set(step.tools)) != len(step.tools):
-        raise refuse(f"step {name} names a tool twice")
-    for tool in step.tools:
-        effect = effects.get(tool)
-        if effect is None:
-            known = ", ".join(sorted(effects)) or "none yet: add an upstream first"
-            raise refuse(
-                f"step {name} names the tool {tool}, which the catalogue does not offer; it offers {known}"
-            )
-        counts[effect] = counts.get(effect, 0) + 1
-        if counts[effect] > posture.get(effect, 0):
-            allowed = (
-                ", ".join(f"{most} {kind}" if most < 64 else kind for kind, most in posture.items())
-                or "no tools"
-            )
-            raise refuse(
-                f"step {name} is of kind {step.kind}, which allows {allowed}; {tool} is a {effect} tool: "
-                f"move it to a step whose kind allows it"
-            )
-
-
-def _reachable(file: WorkflowFile) -> set[str]:
-    found: set[str] = set()
-    todo = [file.start]
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += file.steps[name].next
-    return found
-
-
-def _property_names(schema: JsonObject) -> set[str]:
-    properties = schema.get("properties")
-    return set(properties) if isinstance(properties, dict) else set()
-
-
-def _template_fields(step: StepFile) -> set[str] | None:
-    """The keys that a step's need asks for; None when it is no template of plain `{key}` fields."""
-    if step.context is None:
-        return set()
-    try:
-        parts = list(string.Formatter().parse(step.context.need))
-    except ValueError:
-        return None
-    fields = [(field, form, conversion) for _, field, form, conversion in parts if field is not None]
-    if any(not field or form or conversion for field, form, conversion in fields):
-        return None
-    return {field for field, _, _ in fields}
 
 
 def _validator(schema: JsonObject, refuse: Callable[[str], FileRefused]) -> jsonschema_rs.Validator:

@@ -34,9 +34,9 @@ from tool_scopes.house import Answer, HeadWitness, House
 from tool_scopes.presenting import approval_required, ask_for_approval, call_to_ask_for, present
 from tool_scopes.refusals import Refused, refusal_entry, refuse
 from tool_scopes.rereading import changed_versions
-from tool_scopes.runs import Run, find_run
+from tool_scopes.runs import Run, at_rest_denial, count_call, find_run
 from tool_scopes.sealing import redacted
-from tool_scopes.standing import Standing
+from tool_scopes.standing import Standing, calls_exhausted
 from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult
 from tool_scopes.views import ViewTool
 
@@ -152,7 +152,7 @@ def _refused_already(
 ) -> Denial | None:
     """The refusal of a call without a token that needs no transaction: barred, or its request is open."""
     gate = read_gate(reading)
-    run = _its_run(standing, tool, gate, reading)
+    run = _its_run(standing, tool, gate, reading, now_ms)
     if isinstance(run, Denial):
         return run
     barred = _no_more_executions(standing, run, reading) or house.outdated(gate)
@@ -168,23 +168,20 @@ def _refused_already(
     return None if asked is None else approval_required(house, asked)
 
 
-def _its_run(standing: Standing, tool: ViewTool, gate: GateState, reading: Reading) -> Run | Denial:
+def _its_run(
+    standing: Standing, tool: ViewTool, gate: GateState, reading: Reading, now_ms: int
+) -> Run | Denial:
     """The run as it is now, if nothing about it or the gate bars the call."""
     run = find_run(reading, standing.run.id)
     if run is None or run.epoch != standing.run.epoch:
         return Denial("step_closed", reason="the run moved on while the call was on its way")
-    frozen = freeze_denial(gate, run.principal, tool.view.name)
-    if frozen is not None:
-        return frozen
-    if run.status == "waiting":
-        return Denial("checkpoint_open", reason=f"run {run.id} waits at step {run.step} for a human")
-    return run
+    return freeze_denial(gate, run.principal, tool.view.name) or at_rest_denial(run, now_ms) or run
 
 
 def _no_more_executions(standing: Standing, run: Run, reading: Reading) -> Denial | None:
     if count_in_step(reading, run) >= standing.step.limits.executions:
         return Denial("policy_denied", reason=f"step {run.step} has had all of its executions")
-    return None
+    return calls_exhausted(standing, run)
 
 
 def _judge(
@@ -197,7 +194,7 @@ def _judge(
     tx: Transaction,
 ) -> Execution | Denial:
     gate = read_gate(tx)
-    run = _its_run(standing, tool, gate, tx)
+    run = _its_run(standing, tool, gate, tx, tx.now_ms)
     if isinstance(run, Denial):
         return run
     presented = present(house, tx, run, standing.workflow, tool, arguments, facts)
@@ -232,6 +229,8 @@ def _judge(
     )
     if denial is not None:
         return denial
+    if standing.step.limits.calls is not None:
+        count_call(tx, run)
     return begin_execution(
         tx,
         run,

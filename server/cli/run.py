@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,10 @@ from server.cli.printing import plain, print_json, print_pairs, print_table, tel
 app = typer.Typer(help="Executions of workflows.", no_args_is_help=True, rich_markup_mode=None)
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, run_….")]
-Note = Annotated[str, typer.Option(help="Why; it is written down.")]
+Note = Annotated[str, typer.Option(help="Why; it is written down, and an agent that is sent back reads it.")]
+To = Annotated[
+    str | None, typer.Option(metavar="STEP", help="A step that it has been in; without it, the same one.")
+]
 
 
 @app.command("open")
@@ -20,7 +24,7 @@ def open_(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
     agent: Annotated[str, typer.Option(help="The agent whose run it is.")],
     given: Annotated[
-        str, typer.Option("--input", metavar="JSON", help="What the workflow starts with.")
+        str, typer.Option("--input", metavar="JSON", help="What the workflow starts with; - reads stdin.")
     ] = "{}",
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key and input always give the same run.")
@@ -41,6 +45,8 @@ def _object(text: str) -> dict[str, Any]:
     from ledger.canonical import CanonicalError, parse_strict
     from server.errors import BadInput
 
+    if text == "-":
+        text = sys.stdin.read(1_000_000)
     try:
         value = parse_strict(text)
     except CanonicalError as error:
@@ -74,10 +80,13 @@ def show(run: Run, data: Data = None, key: Key = None, person: As = None, json: 
     if json:
         print_json(shown)
         return
-    names = ("run", "workflow", "step", "status", "agent", "epoch", "release", "retries", "opened")
+    names = (
+        *("run", "workflow", "step", "status", "agent", "opened_by", "epoch"),
+        *("release", "retries", "calls", "opened", "until", "note"),
+    )
     print_pairs(
         [
-            *((name, shown[name]) for name in names),
+            *((name, shown[name]) for name in names if shown[name] is not None),
             *((f"state.{name}", value) for name, value in shown["state"].items()),
             *(("waits because", reason) for reason in shown["waits_because"]),
             *(
@@ -112,6 +121,7 @@ def resolve(
     go_on: Annotated[bool, typer.Option("--continue", help="It goes on.")] = False,
     send_back: Annotated[bool, typer.Option("--send-back", help="The step is done again.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="It ends.")] = False,
+    to: To = None,
     note: Note = "",
     data: Data = None,
     key: Key = None,
@@ -125,8 +135,70 @@ def resolve(
     if len(chosen) != 1:
         raise BadInput("Say one of --continue, --send-back and --stop.")
     _print_standing(
-        desk(data, key, person).ask("run.resolve", run=run, resolution=chosen[0], note=note), json=json
+        desk(data, key, person).ask("run.resolve", run=run, resolution=chosen[0], to=to, note=note),
+        json=json,
     )
+
+
+@app.command("pause")
+def pause(
+    run: Run, note: Note = "", data: Data = None, key: Key = None, person: As = None, json: Json = False
+) -> None:
+    """Let a run stand still, until it is resumed. What was issued for its step is good no longer."""
+    _print_standing(desk(data, key, person).ask("run.pause", run=run, note=note), json=json)
+
+
+@app.command("resume")
+def resume(
+    run: Run, note: Note = "", data: Data = None, key: Key = None, person: As = None, json: Json = False
+) -> None:
+    """Let a paused run go on in its step."""
+    _print_standing(desk(data, key, person).ask("run.resume", run=run, note=note), json=json)
+
+
+@app.command("hand-over")
+def hand_over(
+    run: Run,
+    to: Annotated[str, typer.Option(metavar="AGENT", help="The agent that goes on with it.")],
+    note: Note = "",
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Give a run of your agent to another agent, which picks it up where it stands."""
+    result = desk(data, key, person).ask("run.hand_over", run=run, agent=to, note=note)
+    _print_standing(result, json=json)
+
+
+@app.command("claim")
+def claim(
+    run: Run,
+    agent: Annotated[str, typer.Option(help="Your agent, which goes on with it.")],
+    note: Note = "",
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Take a run over for an agent of yours, which picks it up where it stands."""
+    result = desk(data, key, person).ask("run.claim", run=run, agent=agent, note=note)
+    _print_standing(result, json=json)
+
+
+@app.command("send-back")
+def send_back(
+    run: Run,
+    to: To = None,
+    note: Note = "",
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Send a run that waits for nobody back to a step, with a note for whoever does it again."""
+    result = desk(data, key, person).ask("run.send_back", run=run, to=to, note=note)
+    _print_standing(result, json=json)
 
 
 @app.command("doubts")

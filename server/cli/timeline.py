@@ -17,6 +17,13 @@ _WORDS: dict[str, Callable[[_Body], str]] = {
     "envelope.refused": lambda b: f"envelope refused: {b.get('reason') or b.get('why')}",
     "checkpoint.opened": lambda b: f"stopped for a human: {'; '.join(b.get('reasons', []))}",
     "checkpoint.resolved": lambda b: f"resolved: {b.get('resolution')}{_note(b)}",
+    "run.paused": lambda b: f"paused in {b.get('step')}{_note(b)}",
+    "run.resumed": lambda b: f"resumed in {b.get('step')}{_note(b)}",
+    "run.handed_over": lambda b: (
+        f"{'claimed' if b.get('claimed') else 'handed over'} in {b.get('step')}: from {b.get('from')} to "
+        f"{b.get('to')}{_note(b)}"
+    ),
+    "run.sent_back": lambda b: f"sent back from {b.get('step')} to {b.get('to')}{_note(b)}",
     "run.closed": lambda b: f"ended: {b.get('status')}, {b.get('because')}",
     "pass.issued": lambda b: f"step pass issued for {b.get('step')}",
     "bundle.served": lambda b: (

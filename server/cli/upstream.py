@@ -142,11 +142,11 @@ def load(data: Data = None, key: Key = None, person: As = None, json: Json = Fal
     if not found["lowers"]:
         print_json(found) if json else tell("Nothing in the catalogue lowers the gate; a start takes it.")
         return
-    result = at.ask("upstream.load", tools=found["tools"], base=found["base"])
+    result = at.ask("upstream.load", digest=found["digest"], base=found["base"])
     if json:
         print_json(result)
         return
-    print(result["tools"])
+    print(result["digest"])
     _tell_when(result)
 
 

@@ -24,9 +24,10 @@ from policies.acts import (
     sign_act,
     withdraw_act,
 )
+from policies.agreements import Agreement
 from policies.cedar import PolicySet
 from policies.matrix import as_lines, matrix
-from policies.people import KeyHolder, is_root_key, is_single_handed
+from policies.people import KeyHolder, is_single_handed, root_kid
 from policies.principals import Person
 from server.errors import failure_of
 from server.operations.admission import parse_arguments
@@ -56,7 +57,7 @@ def proposed_instead(
         if is_single_handed(tx):
             note_alone(tx, name, lowers, tenant=person.tenant, by=person.id)
             return None
-        return act_as_json(propose_act(tx, name, args, lowers, kid=desk.kid), tx.now_ms)
+        return act_as_json(propose_act(tx, name, args, lowers, asked=desk.signed), tx.now_ms)
 
     act = desk.ledger.transact_now(propose)
     return None if act is None else {"proposed": act}
@@ -78,22 +79,22 @@ def _show(desk: OperationDesk, asking: Person, given: OneAct) -> JsonObject:
 def _sign(desk: OperationDesk, second: Person, given: SignAct) -> JsonObject:
     from server.operations.registry import OPERATIONS  # it holds these operations, too
 
-    def sign(tx: Transaction) -> tuple[Act, KeyHolder]:
+    def sign(tx: Transaction) -> tuple[Agreement, KeyHolder]:
         _act(desk, tx, second, given.act)
-        return sign_act(tx, given.act, given.digest, kid=desk.kid)
+        return sign_act(tx, given.act, given.digest, agreed=desk.signed)
 
-    act, first = desk.ledger.transact_now(sign)
-    operation = OPERATIONS[act.op]
+    agreement, first = desk.ledger.transact_now(sign)
+    act, operation = agreement.act, OPERATIONS[agreement.op]
     try:
         # As the one who proposed it: the enrolment that they signed is good under their name.
-        proposed = replace(desk, kid=act.proposed_kid)
-        result = operation.run(proposed, first.person, parse_arguments(operation, act.args))
+        proposed = replace(desk, asked=agreement.asked, agreement=agreement)
+        result = operation.run(proposed, first.person, parse_arguments(operation, agreement.args))
     except Exception as error:
         why = failure_of(error).sentence
         desk.ledger.transact_now(lambda tx: finish_act(tx, act, by=second.id, why_not=why))
         raise
     desk.ledger.transact_now(lambda tx: finish_act(tx, act, by=second.id, why_not=None))
-    return {"act": act.id, "operation": act.op, "result": result}
+    return {"act": act, "operation": agreement.op, "result": result}
 
 
 def _withdraw(desk: OperationDesk, admin: Person, given: OneAct) -> JsonObject:
@@ -113,7 +114,7 @@ def _act(desk: OperationDesk, reading: Reading, asking: Person, name: str) -> Ac
 
 
 def _for(desk: OperationDesk, reading: Reading, asking: Person, act: Act) -> bool:
-    return act.tenant == asking.tenant or is_root_key(reading, desk.kid)
+    return act.tenant == asking.tenant or desk.signed.kid == root_kid(reading)
 
 
 def _in_full(desk: OperationDesk, act: Act) -> Iterator[str]:

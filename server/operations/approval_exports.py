@@ -113,9 +113,7 @@ def _of_judges(desk: OperationDesk, request: ApprovalRequest) -> set[int]:
     for entry in desk.ledger.entries(kinds=("person.enrolled", "person.revoked")):
         if entry.body.get("person") in judged:
             numbers.add(entry.seq)
-            above = entry.body.get("vouched_by")
-            if isinstance(above, int):
-                numbers |= set(desk.ledger.read(lambda reading, seq=above: lineage_of(reading, seq)))
+            numbers |= set(desk.ledger.read(lambda reading, seq=entry.seq: lineage_of(reading, seq)))
     return numbers
 
 

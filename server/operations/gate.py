@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from ledger.canonical import JsonObject
 from policies.agents import list_agents
-from policies.gate_state import EVERYTHING, read_gate, set_frozen
+from policies.gate_state import frozen_by, read_gate, set_frozen
 from policies.people import is_single_handed
 from policies.principals import Person
 from server.errors import BadInput
@@ -30,9 +30,7 @@ class Freeze(Arguments):
     @property
     def what(self) -> str:
         """What the gate's state calls it."""
-        if self.agent is not None:
-            return f"agent:{self.agent}"
-        return EVERYTHING if self.tool is None else f"tool:{self.tool}"
+        return frozen_by(self.model_dump())
 
 
 def _freeze(desk: OperationDesk, person: Person, given: Freeze) -> JsonObject:
@@ -60,7 +58,9 @@ def _goes_on(desk: OperationDesk, _person: Person, given: Freeze) -> tuple[str, 
 
 def _turned(desk: OperationDesk, person: Person, given: Freeze, *, frozen: bool) -> JsonObject:
     changed = desk.ledger.transact_now(
-        lambda tx: set_frozen(tx, frozen=frozen, by=person.id, reason=given.reason, what=given.what)
+        lambda tx: set_frozen(
+            tx, frozen=frozen, by=person.id, reason=given.reason, what=given.what, act=desk.act
+        )
     )
     return {"frozen": frozen, "what": given.what, "changed": changed}
 

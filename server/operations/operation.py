@@ -14,7 +14,9 @@ from ledger.canonical import JsonObject
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
+from policies.agreements import Agreement
 from policies.in_force import PoliciesInForce
+from policies.operations import SignedOperation
 from policies.principals import Person
 from server.data_folder import DataFolder
 from server.settings import Settings
@@ -81,8 +83,22 @@ class OperationDesk:
     served: bool = False
     """Whether this is a running server, which goes on with the files that it loaded at its start."""
 
-    kid: str = ""
-    """The key that signed the operation that is being performed."""
+    asked: SignedOperation | None = None
+    """The operation that is being performed, as it was signed."""
+
+    agreement: Agreement | None = None
+    """What two admins signed, where it took two to have this done."""
+
+    @property
+    def signed(self) -> SignedOperation:
+        """The operation that is being performed, as it was signed; there is always one when it runs."""
+        assert self.asked is not None, "an operation is performed because somebody signed it"
+        return self.asked
+
+    @property
+    def act(self) -> str | None:
+        """The act of two admins that is being carried out, if it is one."""
+        return None if self.agreement is None else self.agreement.act
 
     @property
     def store(self) -> KnowledgeStore:

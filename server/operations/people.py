@@ -9,11 +9,11 @@ from pydantic import Field
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import rfc3339
 from ledger.transaction import Transaction
-from policies.enrolments import Enrolment, SignedEnrolment
+from policies.enrolling import enrol_person, how_it_lowers
+from policies.enrolments import Enrolment, SignedEnrolment, powers_of
 from policies.key_replacement import replace_key
 from policies.people import (
     EnrolledPerson,
-    enrol_person,
     key_of_kid,
     list_people,
     revoke_person,
@@ -56,37 +56,38 @@ class OneKey(Arguments):
 
 
 def _lowers(desk: OperationDesk, admin: Person, given: AddPerson) -> tuple[str, ...]:
-    """Whoever can approve lowers the gate, and so does a human of whom it is no longer said which names are
-    theirs.
-    """
-    known = desk.ledger.read(lambda reading: list_people(reading, admin.tenant))
-    aliases = {name for one in known if one.person.id == given.person for name in one.person.aliases}
-    powers = [role for role in ("reviewer", "admin") if role in given.roles]
-    gone = sorted(aliases - set(given.aliases))
-    return (
-        *([f"{given.person} becomes {' and '.join(powers)}"] if powers else []),
-        *(f"{given.person} is no longer the same human as {name}" for name in gone),
-    )
+    return desk.ledger.read(lambda reading: how_it_lowers(reading, _as_given(admin, given)))
 
 
-def _lowers_too(_desk: OperationDesk, _admin: Person, given: ReplaceKey) -> tuple[str, ...]:
+def _lowers_too(_desk: OperationDesk, admin: Person, given: ReplaceKey) -> tuple[str, ...]:
     """Whoever holds the new key of somebody who can approve can approve."""
-    powers = [role for role in ("reviewer", "admin") if role in given.roles]
+    powers = powers_of(_as_given(admin, given))
     return (f"{given.person}, who is {' and '.join(powers)}, gets a new key",) if powers else ()
 
 
 def _add(desk: OperationDesk, admin: Person, given: AddPerson) -> JsonObject:
-    person = Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
-    signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
-    desk.ledger.transact_now(lambda tx: enrol_person(tx, signed, by=admin.id))
-    return {**_person(person), "kid": signed.enrolment.kid}
+    signed = _as_signed(admin, given)
+    desk.ledger.transact_now(lambda tx: enrol_person(tx, signed, by=admin.id, agreement=desk.agreement))
+    return {**_person(signed.enrolment.person), "kid": signed.enrolment.kid}
 
 
 def _replace(desk: OperationDesk, admin: Person, given: ReplaceKey) -> JsonObject:
-    person = Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
-    signed = SignedEnrolment(Enrolment(person, given.public_key), given.signed_by, given.signature)
-    _, fallen = desk.ledger.transact_now(lambda tx: replace_key(tx, signed, by=admin.id, keep=given.keep))
+    signed = _as_signed(admin, given)
+
+    def put(tx: Transaction) -> tuple[Person, list[str]]:
+        return replace_key(tx, signed, by=admin.id, keep=given.keep, agreement=desk.agreement)
+
+    person, fallen = desk.ledger.transact_now(put)
     return {"person": person.id, "kid": signed.enrolment.kid, "fallen": list[JsonValue](fallen)}
+
+
+def _as_given(admin: Person, given: AddPerson) -> Person:
+    return Person(given.person, admin.tenant, frozenset(given.roles), frozenset(given.aliases))
+
+
+def _as_signed(admin: Person, given: AddPerson) -> SignedEnrolment:
+    enrolment = Enrolment(_as_given(admin, given), given.public_key)
+    return SignedEnrolment(enrolment, given.signed_by, given.signature)
 
 
 def _list(desk: OperationDesk, asking: Person, _given: NoArguments) -> JsonObject:

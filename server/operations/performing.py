@@ -34,7 +34,7 @@ def perform(desk: OperationDesk, name: str, args: JsonObject, signed: SignedOper
             f"There is no operation {name[:64]}; the server may be of another version than this command."
         )
     person, given = admit(desk, operation, args, signed)
-    desk = replace(desk, kid=signed.kid)
+    desk = replace(desk, asked=signed)
     lowers = () if operation.lowers is None else operation.lowers(desk, person, given)
     if lowers:
         proposed = proposed_instead(desk, name, args, lowers, person)

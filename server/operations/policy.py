@@ -34,6 +34,7 @@ class Explain(Arguments):
         "read_evidence",
         "use_tool",
         "submit_step",
+        "leave_step",
         "propose_source",
         "judge_approval",
         "curate",
@@ -51,9 +52,9 @@ def _lowers(desk: OperationDesk, _person: Person, given: LoadPolicies) -> tuple[
 
 def _load(desk: OperationDesk, person: Person, given: LoadPolicies) -> JsonObject:
     policies = _checked(desk, given)
-    lowers = policies.looser_than(desk.policies.now)
+    lowers, acts = policies.looser_than(desk.policies.now), (() if desk.act is None else (desk.act,))
 
-    desk.ledger.transact_now(lambda tx: take_policies(tx, policies, lowers=lowers, by=person.id))
+    desk.ledger.transact_now(lambda tx: take_policies(tx, policies, lowers=lowers, by=person.id, acts=acts))
     desk.policies.replace(policies)
     _write_down(desk, policies)
     return {"digest": policies.digest, "policies": list[JsonValue](policies.ids)}
@@ -143,6 +144,15 @@ def _usual(name: str, principal: Principal) -> FactValue:
         "effect": "write",
         "people": 0,
         "four_eyes": True,
+        "workflow": "",
+        "step": "",
+        "status": "done",
+        "confidence": 100,
+        "evidence": (),
+        "bundle_tokens": 0,
+        "retries": 0,
+        "tool": "",
+        "target": "",
     }
     return usual.get(name, False)
 

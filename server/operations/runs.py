@@ -25,7 +25,7 @@ from tool_scopes.opening import open_run
 from tool_scopes.refusals import Refused
 from tool_scopes.resolution import Resolved, cancel_run, resolve_run
 from tool_scopes.reviews import find_review
-from tool_scopes.runs import Run, find_run
+from tool_scopes.runs import OPEN_STATES, Run, find_run
 from tool_scopes.tables import executions, runs
 
 
@@ -55,6 +55,7 @@ class ResolveRun(OneRun):
     """What follows from a person's look at a checkpoint."""
 
     resolution: Literal["continue", "send_back", "stop"]
+    to: str | None = Field(default=None, max_length=64)
     note: str = Field(default="", max_length=2_000)
 
 
@@ -96,7 +97,7 @@ def _list(desk: OperationDesk, person: Person, given: ListRuns) -> JsonObject:
     c = runs.c
     query = runs.select().where(c.tenant == person.tenant)
     if not given.all:
-        query = query.where(c.status.in_(("open", "waiting")))
+        query = query.where(c.status.in_(sorted(OPEN_STATES)))
     rows = desk.ledger.read(
         lambda reading: reading.all(query.order_by(c.opened_ms.desc(), c.id.desc()).limit(given.limit))
     )
@@ -147,11 +148,20 @@ def _trace(desk: OperationDesk, person: Person, given: OneRun) -> JsonObject:
 
 
 def _resolve(desk: OperationDesk, person: Person, given: ResolveRun) -> JsonObject:
+    if given.to is not None and given.resolution != "send_back":
+        raise BadInput("`to` names the step that a run is sent back to; say --send-back with it.")
     run = _judged(desk, person, given.run)
-    return _resolved(
+    return moved(
         desk.ledger.transact_now(
             lambda tx: resolve_run(
-                desk.house, tx, run.tenant, run.id, given.resolution, person=person.id, note=given.note
+                desk.house,
+                tx,
+                run.tenant,
+                run.id,
+                given.resolution,
+                person=person.id,
+                note=given.note,
+                to=given.to,
             )
         )
     )
@@ -159,7 +169,7 @@ def _resolve(desk: OperationDesk, person: Person, given: ResolveRun) -> JsonObje
 
 def _cancel(desk: OperationDesk, person: Person, given: CancelRun) -> JsonObject:
     run = _judged(desk, person, given.run)
-    return _resolved(
+    return moved(
         desk.ledger.transact_now(
             lambda tx: cancel_run(tx, run.tenant, run.id, person=person.id, note=given.note)
         )
@@ -197,6 +207,10 @@ def _run(run: Run) -> JsonObject:
         "agent": run.principal,
         "release": run.release,
         "retries": run.retries,
+        "calls": run.calls,
+        "opened_by": run.opened_by,
+        "until": None if run.deadline_ms is None else rfc3339(run.deadline_ms),
+        "note": run.note,
         "opened": rfc3339(run.opened_ms),
         "state": run.state,
     }
@@ -213,7 +227,8 @@ def _entry(entry: StoredEntry) -> JsonObject:
     }
 
 
-def _resolved(resolved: Resolved) -> JsonObject:
+def moved(resolved: Resolved) -> JsonObject:
+    """Where the run stands after an act of a person."""
     return {"run": resolved.run, "status": resolved.status, "step": resolved.step}
 
 

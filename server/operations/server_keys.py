@@ -15,6 +15,7 @@ from policies.tokens import token_under
 from server.errors import BadInput, RuleRefused
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
 from tool_scopes.sealing import locked_without
+from tool_scopes.triggers import triggers_locked_without
 
 
 class Rotate(Arguments):
@@ -87,6 +88,12 @@ def _refuse_locking(desk: OperationDesk, tx: Transaction, kid: str) -> None:
         raise RuleRefused(
             f"{locked} sealed arguments open with {kid} alone; erase those of requests that are over "
             "(`bailiwick approval erase`), and retire it then."
+        )
+    triggers = triggers_locked_without(tx, desk.ring.secrets_without("sealing", kid))
+    if triggers:
+        raise RuleRefused(
+            f"{triggers} secrets of triggers open with {kid} alone; give those triggers new ones "
+            "(`bailiwick trigger rotate`), and retire it when the old ones have ended."
         )
 
 

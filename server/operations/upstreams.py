@@ -12,21 +12,20 @@ from typing import cast
 
 from pydantic import Field, model_validator
 
-from ledger.canonical import JsonObject, JsonValue, text_digest
+from ledger.canonical import JsonObject, JsonValue
 from ledger.entries import Entry
-from ledger.transaction import Reading
-from policies.gate_contents import agree, kept_tools
-from policies.gate_state import GateState, read_gate
 from policies.principals import Person
+from policies.taking import Part
 from server.accepted_tools import difference, keep_definitions, kept_definitions
 from server.data_folder import DataFolder, write_private
 from server.errors import BadInput, RuleRefused
+from server.operations.agreeing import agreeing
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
 from server.seeing_upstreams import absent
+from server.taking_files import tools_of
 from tool_scopes.catalogue import Catalogue, CatalogueUpstream, View
 from tool_scopes.catalogue_drafts import draft_catalogue, with_fingerprints
 from tool_scopes.catalogue_files import load_catalogue, parse_upstream
-from tool_scopes.catalogue_lowering import lowerings, tools_in_force
 from tool_scopes.secrets_file import read_secrets
 from tool_scopes.upstream.servers import HttpServer, StdioServer, Surroundings
 from tool_scopes.upstream.tools import UpstreamTool, UpstreamUnavailable, fingerprint
@@ -61,13 +60,6 @@ class AcceptUpstream(OneUpstream):
     """What is accepted: the fingerprint of each tool, as the admin saw it."""
 
     tools: dict[str, str] = Field(min_length=1)
-
-
-class LoadUpstreams(Arguments):
-    """The digest of the catalogue's tools that may come into force, and of those that they replace."""
-
-    tools: str = Field(max_length=128)
-    base: str = Field(max_length=128)
 
 
 def _add(desk: OperationDesk, person: Person, given: AddUpstream) -> JsonObject:
@@ -177,38 +169,8 @@ def _accept(desk: OperationDesk, person: Person, given: AcceptUpstream) -> JsonO
     return {"upstream": given.name, "accepted": list[JsonValue](sorted(given.tools)), "served": desk.served}
 
 
-def _changes(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:
-    gate, before = desk.ledger.read(_in_force)
-    after = tools_in_force(load_catalogue(desk.folder.catalogue_dir))
-    # Before the first start nothing is in force, so nothing can be lowered.
-    lowers = lowerings(before, after) if gate.tools not in ("", text_digest(after)) else ()
-    return {"base": gate.tools, "tools": text_digest(after), "lowers": list[JsonValue](lowers)}
-
-
-def _lowers(desk: OperationDesk, _person: Person, given: LoadUpstreams) -> tuple[str, ...]:
-    before = desk.ledger.read(_in_force)[1]
-    return lowerings(before, _as_agreed(desk, given)) if given.base != "" else ()
-
-
-def _load(desk: OperationDesk, person: Person, given: LoadUpstreams) -> JsonObject:
-    _as_agreed(desk, given)
-    desk.ledger.transact_now(lambda tx: agree(tx, given.base, given.tools, person.id))
-    return {"tools": given.tools, "served": desk.served}
-
-
-def _as_agreed(desk: OperationDesk, given: LoadUpstreams) -> str:
-    """The catalogue's tools, if the files and what is in force are still those that were looked at."""
-    tools = tools_in_force(load_catalogue(desk.folder.catalogue_dir))
-    if (text_digest(tools), desk.ledger.read(read_gate).tools) != (given.tools, given.base):
-        raise RuleRefused(
-            "The catalogue changed since it was looked at; run `bailiwick upstream load` again."
-        )
-    return tools
-
-
-def _in_force(reading: Reading) -> tuple[GateState, str | None]:
-    gate = read_gate(reading)
-    return gate, kept_tools(reading, gate)
+def _part(folder: DataFolder) -> Part:
+    return tools_of(load_catalogue(folder.catalogue_dir))
 
 
 async def _tools_of(folder: DataFolder, upstream: CatalogueUpstream) -> dict[str, UpstreamTool]:
@@ -288,6 +250,5 @@ OPERATIONS = (
     Operation("upstream.list", NoArguments, "person", _list, logged=False),
     Operation("upstream.diff", OneUpstream, "admin", _diff),
     Operation("upstream.accept", AcceptUpstream, "admin", _accept),
-    Operation("upstream.changes", NoArguments, "person", _changes, logged=False),
-    Operation("upstream.load", LoadUpstreams, "admin", _load, lowers=_lowers),
+    *agreeing("upstream", _part),
 )

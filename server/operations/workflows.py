@@ -10,10 +10,15 @@ from pydantic import Field
 
 from ledger.canonical import JsonObject, JsonValue
 from policies.principals import Person
+from policies.taking import Part
+from server.data_folder import DataFolder
 from server.errors import BadInput
+from server.operations.agreeing import agreeing
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
+from server.taking_files import flows_of
 from tool_scopes.catalogue_files import load_catalogue
-from tool_scopes.steps import rules_in_words
+from tool_scopes.rules import rules_in_words
+from tool_scopes.workflow_drawing import as_mermaid, in_terminal
 from tool_scopes.workflow_files import load_workflows
 from tool_scopes.workflows import Step, Workflow
 
@@ -32,8 +37,11 @@ def workflow_as_json(workflow: Workflow) -> JsonObject:
         "purpose": workflow.purpose,
         "digest": workflow.digest,
         "start": workflow.start,
+        "subject": workflow.subject,
         "input": workflow.input,
         "steps": [_step(step) for step in workflow.steps.values()],
+        "drawing": "\n".join(in_terminal(workflow)),
+        "mermaid": "\n".join(as_mermaid(workflow)),
     }
 
 
@@ -42,7 +50,11 @@ def _workflows(desk: OperationDesk) -> Mapping[str, Workflow]:
     if desk.open_house is not None:
         return desk.open_house.workflows
     catalogue = load_catalogue(desk.folder.catalogue_dir)
-    return load_workflows(desk.folder.workflows_dir, catalogue.offered_effects())
+    return load_workflows(desk.folder.workflows_dir, catalogue)
+
+
+def _part(folder: DataFolder) -> Part:
+    return flows_of(load_workflows(folder.workflows_dir, load_catalogue(folder.catalogue_dir)))
 
 
 def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:
@@ -59,13 +71,16 @@ def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObje
     }
 
 
-def _show(desk: OperationDesk, _person: Person, given: OneWorkflow) -> JsonObject:
-    workflow = _workflows(desk).get(given.workflow)
+def workflow_named(desk: OperationDesk, name: str) -> Workflow:
+    """The workflow of that name, as agents can open it; `BadInput` when there is none."""
+    workflow = _workflows(desk).get(name)
     if workflow is None:
-        raise BadInput(
-            f"There is no workflow {given.workflow}; `bailiwick workflow list` shows those that there are."
-        )
-    return workflow_as_json(workflow)
+        raise BadInput(f"There is no workflow {name}; `bailiwick workflow list` shows those that there are.")
+    return workflow
+
+
+def _show(desk: OperationDesk, _person: Person, given: OneWorkflow) -> JsonObject:
+    return workflow_as_json(workflow_named(desk, given.workflow))
 
 
 def _step(step: Step) -> JsonObject:
@@ -86,6 +101,9 @@ def _step(step: Step) -> JsonObject:
             "budget": needs.budget,
         },
         "carry": list[JsonValue](step.carry),
+        "limits": step.limits.model_dump(mode="json"),
+        "checkpoints": step.checkpoints.model_dump(mode="json"),
+        "on": step.on.model_dump(mode="json"),
         "next": list[JsonValue](step.next),
     }
 
@@ -93,4 +111,5 @@ def _step(step: Step) -> JsonObject:
 OPERATIONS = (
     Operation("workflow.list", NoArguments, "person", _list, logged=False),
     Operation("workflow.show", OneWorkflow, "person", _show, logged=False),
+    *agreeing("workflow", _part),
 )

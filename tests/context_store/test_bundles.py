@@ -269,7 +269,7 @@ def test_what_a_run_was_shown_is_listed_by_epoch_and_can_be_asked_by_version(lib
         (second.id, second.digest, "plan", "insufficient"),
     ]
     assert [
-        one.bundle for one in library.ledger.read(lambda reading: showings(reading, "run_1", epoch=2))
+        one.bundle for one in library.ledger.read(lambda reading: showings(reading, "run_1", since=2))
     ] == [second.id]
     for run, cited, expected in [
         ("run_1", version.at(0, 3), True),

@@ -221,7 +221,11 @@ async def test_case_73_what_evidence_says_changes_no_list_and_no_decision(
     assert called(obedient) == []
 
 
-async def test_case_37_only_the_one_call_that_a_human_approved_is_made(obedient: Obedient) -> None:
+async def test_case_37_only_the_one_call_that_a_human_approved_is_made(
+    obedient: Obedient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        print(f"\nInjecAgent: obeyed and refused {dict(obedient.tally)}; {len(called(obedient))} writes")
     tool, run = next(iter(obedient.at_tool.items()))
     said = await obedient.peer.use(run, f"inject__{tool}", obedient.tokens[-1], **GOOD)
     assert said.code == "done", said

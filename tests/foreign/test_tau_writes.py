@@ -29,7 +29,7 @@ LANES = (("retail", 0, 2), ("retail", 1, 2), ("airline", 0, 1))
 
 
 async def test_every_recorded_write_withstands_five_bad_attempts_and_is_done_once_by_the_good_one(
-    tmp_path: Path, shared_data: Path
+    tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tallies: list[Counter[str]] = []
     recorded: list[GoldCall] = []
@@ -47,6 +47,11 @@ async def test_every_recorded_write_withstands_five_bad_attempts_and_is_done_onc
         for lane in LANES:
             lanes.start_soon(walk, *lane)
     whole = sum(tallies, Counter[str]())
+    with capsys.disabled():
+        print(
+            f"\ntau-bench: {len(recorded)} recorded writes, {whole['bad']} bad attempts, {whole['leaked']} "
+            f"leaked, {whole['good']} good ones done exactly once"
+        )
     assert sum(bool(call.changes) for call in recorded) > 200
     assert whole["good"] == len(recorded)
     assert whole["bad"] == 5 * len(recorded)

@@ -127,8 +127,8 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
     ),
     "gate_contents": ({"part": "policy", "content": "x"}, {"gate_contents_part": {"part": "people"}}),
     "gate_agreements": (
-        {"part": "tools", "base": "", "digest": SHA, "agreed_by": "p"},
-        {"gate_agreement_is_a_change": {"base": SHA}},
+        {"part": "tools", "base": "", "digest": SHA, "act": "a"},
+        {"gate_agreement_is_a_change": {"base": SHA}, "gate_agreement_names_its_act": {"act": ""}},
     ),
     "second_admin": ({"id": 1, "seq": 1}, {"second_admin_is_one": {"id": 2}}),
     "gate_acts": (
@@ -136,6 +136,7 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
             **dict.fromkeys(("id", "op", "args", "digest", "lowers", "tenant"), "x"),
             "proposed_by": "p",
             "proposed_kid": "k",
+            "asked": "{}",
             "proposed_ms": 1,
             "expires_ms": 2,
             "state": "proposed",
@@ -144,6 +145,7 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
             "gate_act_state": {"state": "forgotten"},
             "gate_act_of_two": {"state": "done", "signed_by": "p", "signed_kid": "l"},
             "gate_act_times": {"expires_ms": 1},
+            "gate_act_was_asked_for": {"asked": "ada"},
         },
     ),
     "server_key_vouchers": ({"kid": "k" * 16, "seq": 1}, {"server_key_vouchers_name_a_key": {"kid": "k"}}),
@@ -167,10 +169,12 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
     "runs": (
         {
             **dict.fromkeys(
-                ("id", "tenant", "principal", "workflow", "workflow_digest", "input_digest"), "x"
+                ("id", "tenant", "principal", "opened_by", "workflow", "workflow_digest", "input_digest"), "x"
             ),
             **dict.fromkeys(("input", "state", "step"), "{}"),
             "epoch": 1,
+            "entered_epoch": 1,
+            "calls": 0,
             "status": "open",
             "retries": 0,
             "release": 0,
@@ -179,10 +183,28 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
         },
         {
             "run_status": {"status": "lost"},
-            "run_counts": {"epoch": 0},
+            "run_counts": {"calls": -1},
+            "run_step_was_entered": {"entered_epoch": 2},
+            "run_deadline_is_later": {"deadline_ms": 5},
             "run_times": {"changed_ms": 4},
             "run_key_or_none": {"idempotency_key": ""},
         },
+    ),
+    "retry_counts": (
+        {**dict.fromkeys(("tenant", "principal", "workflow"), "x"), "subject": SHA, "retries": 1},
+        {"retry_counts_count": {"retries": 0}, "retry_counts_name_a_digest": {"subject": "o-1"}},
+    ),
+    "triggers": (
+        {**dict.fromkeys(("id", "name", "tenant", "workflow", "agent"), "x"), "takes": "{}", "made_ms": 5},
+        {
+            "triggers_have_names": {"name": ""},
+            "triggers_take_by_key": {"takes": "[]"},
+            "trigger_times": {"removed_ms": 4},
+        },
+    ),
+    "trigger_secrets": (
+        {"id": "whs_1", "trigger": "x", "salt": HASH, "sealed": b"x", "made_ms": 5},
+        {"trigger_secrets_are_sealed": {"salt": b"x"}, "trigger_secret_times": {"until_ms": 0}},
     ),
     "step_passes": (
         {"digest": HEX, "run": "x", "principal": "a", "step": "s", "epoch": 1, "expires_ms": 5},

@@ -15,13 +15,14 @@ from policies.agents import enrol_agent
 from policies.approvals import ApprovalRequest, record_verdict, redeem, request_approval
 from policies.call import PresentedCall, Quorum
 from policies.codes import Denial
+from policies.enrolling import enrol_person, enrol_root
 from policies.enrolments import sign_enrolment
 from policies.gate_state import GateDigests, load_gate
-from policies.people import enrol_person, enrol_root
 from policies.principals import Agent, Person
 from policies.signing import PersonalKey, new_personal_key
 from policies.tokens import derive_token
 from policies.verdicts import Choice, sign_verdict
+from tests.policies.two_admins import enrol_by_two
 
 T = TypeVar("T")
 START_MS = 1_790_000_000_000
@@ -79,13 +80,19 @@ class Stage:
         aliases: frozenset[str] = frozenset(),
         by: str = "rosa",
         key: PersonalKey | None = None,
+        second: str | None = None,
     ) -> PersonalKey:
-        """Enrol a person, by the signature of `by`, with a new key unless one is given."""
+        """Enrol a person, by the signature of `by` and of a `second` admin where one is named, with a new key
+        unless one is given.
+        """
         own = key or new_personal_key(name)
         signed = sign_enrolment(
             self.keys[by], Person(name, tenant, frozenset(roles), aliases), own.public_key
         )
-        self.work(lambda tx: enrol_person(tx, signed, by=by))
+        if second is None:
+            self.work(lambda tx: enrol_person(tx, signed, by=by))
+        else:
+            self.work(lambda tx: enrol_by_two(tx, signed, self.keys[by], self.keys[second]))
         self.keys.setdefault(name, own)
         return own
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from ledger.canonical import MAX_DEPTH, JsonValue
+from ledger.transaction import Transaction
 from policies import approvals
-from policies.approvals import ApprovalRequest, list_requests
+from policies.approvals import ApprovalRequest, list_requests, request_approval
+from policies.call import Quorum
 from policies.codes import Denial
 from policies.errors import PolicyError
 from policies.tables import approval_requests
@@ -86,12 +89,21 @@ def test_case_105_refused_writes_leave_a_bounded_number_of_requests(stage: Stage
     assert isinstance(stage.ask(a_call(run="run_2")), ApprovalRequest)
 
 
-def test_case_105_many_runs_of_one_agent_are_bounded_too(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(approvals, "MAX_OPEN_OF_AGENT", 3)
-    asked = [stage.ask(a_call(run=f"run_{number}")) for number in range(4)]
-    assert [type(one).__name__ for one in asked] == [*["ApprovalRequest"] * 3, "Denial"]
+@pytest.mark.slow
+def test_case_105_ten_thousand_writes_over_many_runs_leave_a_bounded_number_too(stage: Stage) -> None:
+    def try_and_try(tx: Transaction) -> Counter[str]:
+        codes = Counter[str]()
+        for number in range(10_000):
+            changes: dict[str, Any] = {"run": f"run_{number % 400}", "target": f"order:{number}"}
+            call = a_call(**changes, arguments={"order_id": f"o-{number}", "amount": 1})
+            exact = call.under(quorum=Quorum(1), not_before=tx.now_ms, expires=tx.now_ms + HOUR_MS)
+            said = request_approval(tx, exact, stage.ring.secret("approval-token"), {})
+            codes[said.code if isinstance(said, Denial) else "pending"] += 1
+        return codes
+
+    most = approvals.MAX_OPEN_OF_AGENT
+    assert stage.work(try_and_try) == {"pending": most, "rate_limited": 10_000 - most}
+    assert len(stage.ledger.read(lambda reading: list_requests(reading, states=("pending",)))) == most
 
 
 def test_arguments_as_deep_as_they_may_be_are_asked_logged_and_redeemed(stage: Stage) -> None:

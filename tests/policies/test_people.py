@@ -15,11 +15,10 @@ from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
 from ledger.transaction import Transaction
 from policies.agents import agent_by_id, agent_of_key, enrol_agent, issue_key, list_agents, revoke_agent
+from policies.enrolling import enrol_person, enrol_root
 from policies.enrolments import Enrolment, SignedEnrolment, enrolment_from_json, sign_enrolment
 from policies.errors import EnrolmentRefused, PolicyError
 from policies.people import (
-    enrol_person,
-    enrol_root,
     holder_of_key,
     judge_of_key,
     key_of_kid,
@@ -48,13 +47,13 @@ def test_the_root_and_whom_it_enrolled_hold_their_keys(stage: Stage) -> None:
 
 def test_trust_passes_through_administrators(stage: Stage) -> None:
     stage.enrol("adam", "admin")
-    stage.enrol("nora", "reviewer", by="adam")
+    stage.enrol("nora", "reviewer", by="adam", second="rosa")
     assert roles_of(stage, stage.keys["nora"].kid) == {"reviewer"}
 
 
 def test_an_administrator_enrolled_anew_takes_nobody_along(stage: Stage) -> None:
     stage.enrol("adam", "admin")
-    stage.enrol("nora", "reviewer", by="adam")
+    stage.enrol("nora", "reviewer", by="adam", second="rosa")
     stage.enrol("adam", "curator", key=stage.keys["adam"])
     stage.work(lambda tx: revoke_person(tx, "adam", tenant="acme", by="rosa"))
     assert roles_of(stage, stage.keys["nora"].kid) == {"reviewer"}
@@ -62,10 +61,10 @@ def test_an_administrator_enrolled_anew_takes_nobody_along(stage: Stage) -> None
 
 def test_only_the_root_enrols_for_other_tenants(stage: Stage) -> None:
     stage.enrol("adam", "admin")
-    stage.enrol("gwen", "admin", tenant="globex")
+    stage.enrol("gwen", "admin", tenant="globex", second="adam")
     with pytest.raises(EnrolmentRefused, match="globex"):
         stage.enrol("gus", "reviewer", tenant="globex", by="adam")
-    stage.enrol("gus", "reviewer", tenant="globex", by="gwen")
+    stage.enrol("gus", "reviewer", tenant="globex", by="gwen", second="rosa")
 
 
 def enrol_by(stage: Stage, signer: str, claimed: str | None = None) -> None:

@@ -99,12 +99,17 @@ def workflows() -> dict[str, str]:
     def step(kind: str, tools: list[str], following: list[str], **more: object) -> dict[str, object]:
         return {"kind": kind, "purpose": f"To {kind}.", "tools": tools, "next": following, **more}
 
-    def workflow(name: str, start: str, **steps: dict[str, object]) -> str:
+    def workflow(name: str, start: str, about: str | None = None, **steps: dict[str, object]) -> str:
         whole = {"workflow": name, "version": 1, "purpose": f"To {name}.", "input": given, "start": start}
+        whole |= {} if about is None else {"subject": about}
         return json.dumps({**whole, "steps": steps}, indent=1)
 
     many = {"limits": {"executions": 50}, "context": context}
-    sure = {"checkpoints": {"confidence_below": 0.6}, "context": context, "output": found}
+    sure = {
+        "checkpoints": {"confidence_below": 0.6, "repeated_retries": 1_000},
+        "context": context,
+        "output": found,
+    }
     patient = {"limits": {"retries": 50}}
     return {
         "change": workflow(
@@ -126,6 +131,40 @@ def workflows() -> dict[str, str]:
             look=step("read", ["shop__try_code"], ["draft"]),
             draft=step("draft", [], ["act"], output=found),
             act=step("execute", ["shop__store_code"], [], **many),
+        ),
+        "labelled": workflow(
+            "labelled",
+            "look",
+            look=step(
+                "read",
+                [],
+                [],
+                context={**context, "labels": ["board"]},
+                output={"type": "object", "properties": {"item_id": {}}},
+                carry=["item_id"],
+            ),
+        ),
+        # Trouble leads to `aside`, which is no ordinary way from anywhere.
+        "guarded": workflow(
+            "guarded",
+            "look",
+            "item_id",
+            look=step(
+                "read",
+                ["shop__read_item"],
+                ["act", "think"],
+                context=context,
+                output=found,
+                carry=["finding"],
+                limits={"calls": 3, "minutes": 60, "retries": 2},
+                checkpoints={"repeated_retries": 5},
+                on=dict.fromkeys(
+                    ("insufficient", "contradictory", "unavailable", "timeout", "retries_exhausted"), "aside"
+                ),
+            ),
+            act=step("execute", ["shop__change_own"], [], on={"denied": "aside"}),
+            think=step("read", [], [], context=context, checkpoints={"bundle_above": 5}),
+            aside=step("read", [], []),
         ),
         "repair": workflow(
             "repair",

@@ -33,9 +33,11 @@ from ledger.ledger import Ledger
 from ledger.transaction import Reading, Transaction
 from policies.agents import enrol_agent
 from policies.approvals import ApprovalRequest, find_request
+from policies.enrolling import enrol_person
 from policies.enrolments import sign_enrolment
+from policies.gate_contents import agree
+from policies.gate_state import read_gate
 from policies.key_files import read_key_file
-from policies.people import enrol_person
 from policies.principals import Agent, Person
 from policies.signing import PersonalKey, new_personal_key
 from policies.verdicts import Choice, sign_verdict
@@ -46,14 +48,19 @@ from server.personal_keys import sign_now
 from server.sending import send_operation
 from server.serving import serving
 from server.settings import Settings
+from server.taking_files import files_of
+from tests.policies.two_admins import agreement_on, enrol_by_two
 from tests.rooms.files import SOURCES, catalogue, workflows
 from tests.rooms.peers import Peer, Said, connected
+from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.house import House
+from tool_scopes.workflow_files import load_workflows
 
 T = TypeVar("T")
 
+SECOND_ADMIN = Person("olga", "acme", frozenset({"reviewer", "admin"}))
 PEOPLE = (
-    Person("olga", "acme", frozenset({"reviewer", "admin"})),
+    SECOND_ADMIN,
     Person("olivia", "acme", frozenset({"reviewer"}), frozenset({"olga"})),
     Person("otto", "acme", frozenset({"reviewer"}), frozenset({"otto-bot"})),
     Person("rita", "acme", frozenset({"reviewer"})),
@@ -72,6 +79,31 @@ class Stage:
     def moved(self, root: Path) -> Stage:
         """The same stage once its folder was copied to another place."""
         return Stage(open_folder(root), self.keys)
+
+    @property
+    def admins(self) -> tuple[PersonalKey, PersonalKey]:
+        """The keys of the two admins who agree to what lowers the gate."""
+        return self.keys["ada"], self.keys["olga"]
+
+    def agree_to_files(self) -> None:
+        """Let the two admins agree to the catalogue and the workflows as they are, for the next start."""
+        folder, ring = self.folder, KeyRing.load(self.folder.keys_dir)
+        catalogue = load_catalogue(folder.catalogue_dir)
+        files = files_of(catalogue, load_workflows(folder.workflows_dir, catalogue))
+
+        def sign(tx: Transaction) -> None:
+            gate = read_gate(tx)
+            for op, part, base in (
+                ("upstream.load", files.tools, gate.tools),
+                ("workflow.load", files.flows, gate.workflows),
+            ):
+                if base != part.digest:
+                    args: JsonObject = {"digest": part.digest, "base": base}
+                    act = agreement_on(tx, op, args, *self.admins).act
+                    agree(tx, part.name, base, part.digest, act)
+
+        with open_ledger(folder, ring) as ledger:
+            ledger.transact_now(sign)
 
     @property
     def recording(self) -> Path:
@@ -130,13 +162,13 @@ class Room:
         return agent.id, await self.work(lambda tx: enrol_agent(tx, agent, by=owner))
 
     async def enrol(self, name: str) -> None:
-        """A new reviewer, by ada's signature; nothing happens when there is one of that name."""
+        """A new reviewer, signed for by ada and olga; nothing happens when there is one of that name."""
         if name in self.stage.keys:
             return
         key = self.stage.keys[name] = new_personal_key(name)
         person = Person(name, "acme", frozenset({"reviewer"}))
         signed = sign_enrolment(self.stage.keys["ada"], person, key.public_key)
-        await self.work(lambda tx: enrol_person(tx, signed, by="ada"))
+        await self.work(lambda tx: enrol_by_two(tx, signed, *self.stage.admins))
 
     @asynccontextmanager
     async def peer(self, credential: str, era: str = "auto", path: str = "") -> AsyncGenerator[Peer]:
@@ -213,7 +245,10 @@ def found_stage(place: Path, ledger_url: str | None = None) -> Stage:
     with open_ledger(made.folder, KeyRing.load(made.folder.keys_dir), ledger_url) as ledger:
         for person in PEOPLE:
             signed = sign_enrolment(ada, person, keys[person.id].public_key)
-            ledger.transact_now(lambda tx, signed=signed: enrol_person(tx, signed, by="ada"))
+            if person is SECOND_ADMIN:
+                ledger.transact_now(lambda tx, signed=signed: enrol_person(tx, signed, by="ada"))
+            else:
+                ledger.transact_now(lambda tx, signed=signed: enrol_by_two(tx, signed, ada, keys["olga"]))
         with open_knowledge(made.folder.knowledge_path, ledger) as store:
             for name, text in SOURCES.items():
                 publish_text(store, ledger, name, text)

@@ -317,3 +317,10 @@ async def test_case_70_at_a_checkpoint_every_write_and_step_change_waits_for_a_h
     late = await peer.use(run, "shop__change_item", asked.token, item_id=item, price=5)
     assert late.code == "step_closed"
     assert room.stage.effects(item) == []
+
+
+async def test_no_envelope_carries_another_value_of_what_the_run_was_opened_with(peer: Peer) -> None:
+    run = await peer.open("labelled", item="i-1")
+    said = await peer.submit(run, "look", state={"item_id": "i-2"})
+    assert (said.code, said.body["item"]) == ("envelope_refused", "state.item_id")
+    assert (await peer.submit(run, "look", state={"item_id": "i-1"})).body["status"] == "done"

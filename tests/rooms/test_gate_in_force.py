@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ledger.transaction import Transaction
 from policies.agents import set_labels
+from policies.audit_rules import check_complete
+from policies.gate_proof import GateUnproven
 from policies.gate_state import GateDigests, load_gate, read_gate, set_frozen
 from policies.people import withdraw_roles
 from policies.policy_files import read_policy_files
+from policies.tables import gate_state
 from policies.taking import GateLowered
 from server.sending import OperationFailed
 from tests.rooms.peers import Peer, Said
@@ -178,11 +181,11 @@ async def test_a_catalogue_that_lowers_the_gate_is_not_loaded_until_two_people_a
         (stage.folder.catalogue_dir / "shop.yaml").write_text(edited)
         found = await room.ask("ada", "upstream.changes")
         assert found["lowers"] == [why]
-        await room.both("ada", "olga", "upstream.load", tools=found["tools"], base=found["base"])
+        await room.both("ada", "olga", "upstream.load", digest=found["digest"], base=found["base"])
         assert await spend(room, f"{item}-b", *(await approved(room, f"{item}-b"))) == "done"
     async with served(stage) as room:
         assert await spend(room, item, *waiting) == "policy_changed"
-        assert room.entries("gate.loaded")[-1].body["agreed_by"] == "ada"
+        assert room.entries("gate.loaded")[-1].body["acts"] == [room.entries("act.signed")[-1].body["act"]]
         assert room.entries("gate.loaded")[-1].body["lowers"] == [why]
     # What was agreed to is used up: back again is no matter, and forth again takes two again.
     (stage.folder.catalogue_dir / "shop.yaml").write_text(original)
@@ -193,6 +196,48 @@ async def test_a_catalogue_that_lowers_the_gate_is_not_loaded_until_two_people_a
         with pytest.raises(GateLowered):
             async with served(stage):
                 pass
+
+
+async def test_a_looser_workflow_is_not_loaded_until_two_people_agreed(stage: Stage, item: str) -> None:
+    flow = stage.folder.workflows_dir / "double.yaml"
+    async with served(stage) as room:
+        waiting = await approved(room, item)
+    original = flow.read_text()
+    looser = original.replace('"approvals": 2', '"approvals": 1')
+    flow.write_text(looser)
+    why = "step act of double needs fewer approvals"
+    with pytest.raises(GateLowered, match=f"{why}.*bailiwick workflow load"):
+        async with served(stage):
+            pass
+    flow.write_text(original)
+    async with served(stage) as room:
+        flow.write_text(looser)
+        found = await room.ask("ada", "workflow.changes")
+        assert found["lowers"] == [why]
+        await room.both("ada", "olga", "workflow.load", digest=found["digest"], base=found["base"])
+    async with served(stage) as room:
+        loaded = room.entries("gate.loaded")[-1].body
+        assert (loaded["lowers"], len(cast("list[str]", loaded["acts"]))) == ([why], 1)
+        # Every other workflow is as it was, and so is what was approved in it.
+        assert await spend(room, item, *waiting) == "done"
+        assert list(check_complete(room.house.ledger.entries())) == []
+    # What was agreed to is used up: back again is no matter, and forth again takes two again.
+    flow.write_text(original)
+    async with served(stage):
+        pass
+    flow.write_text(looser)
+    with pytest.raises(GateLowered):
+        async with served(stage):
+            pass
+
+
+async def test_a_server_does_not_start_on_a_gate_that_was_set_by_hand(stage: Stage) -> None:
+    async with served(stage) as room:
+        await room.ask("olga", "freeze", reason="a drill")
+        await room.work(lambda tx: tx.execute(gate_state.update().values(frozen="{}")))
+    with pytest.raises(GateUnproven, match="frozen is empty in the table"):
+        async with served(stage):
+            pass
 
 
 async def test_a_server_whose_files_are_not_those_in_force_does_nothing(stage: Stage, item: str) -> None:

@@ -169,25 +169,21 @@ ODD_ARGUMENTS = {
     "case_17_beyond_2_53": '"item_id": "i", "price": 9007199254740993',
     "case_17_a_lone_surrogate": '"item_id": "i", "price": 1, "note": "\\ud800"',
     "case_20_deep": '"item_id": "i", "price": 1, "details": ' + "[" * 40 + "]" * 40,
+    "case_15_twice": '"item_id": "i", "price": 1, "price": 2',
+    "case_15_twice_within": '"item_id": "i", "price": 1, "details": {"a": 1, "a": 2}',
+    "bad_utf_8": '"item_id": "i", "price": 1, "note": "\udcff"',
 }
 GOOD = '"item_id": "i", "price": 1'
 
 
-async def test_what_has_no_canonical_form_is_rejected_in_a_pipe_too(room: Room) -> None:
+async def test_cases_15_17_and_20_what_has_no_canonical_form_is_refused_in_a_pipe_too(room: Room) -> None:
+    before = room.refused("invalid_arguments")
     answers = await said_to_each(room, [*ODD_ARGUMENTS.values(), GOOD])
     for name, answer in zip(ODD_ARGUMENTS, answers, strict=False):
-        # A line that is no message at all to the SDK gets no answer.
-        assert answer is None or code_of(answer) in ("invalid_arguments", "-32600", "-32700"), (name, answer)
+        assert code_of(answer) == "invalid_arguments", (name, answer)
+    assert "'price'" in answers[5]["result"]["structuredContent"]["why"]
     assert code_of(answers[-1]) == "approval_required"
-
-
-@pytest.mark.xfail(
-    reason="the SDK's pipe reads a line leniently: of two equal keys it keeps the last", strict=True
-)
-async def test_case_15_a_duplicate_key_is_rejected_in_a_pipe_too(room: Room) -> None:
-    twice, deep = f'{GOOD}, "price": 2', f'{GOOD}, "details": {{"a": 1, "a": 2}}'
-    answers = await said_to_each(room, [twice, deep, GOOD])
-    assert [code_of(answer) for answer in answers[:2]] == ["invalid_arguments"] * 2
+    assert room.refused("invalid_arguments") == before + len(ODD_ARGUMENTS)
 
 
 def code_of(answer: Any) -> str:
@@ -203,25 +199,27 @@ def odd_line(number: int, run: str, arguments: str) -> bytes:
     meta = json.dumps({f"{prefix}protocolVersion": "2026-07-28", f"{prefix}clientCapabilities": {}})
     given = f'{{"run_id": "{run}", "tool": "{CHANGE}", "arguments": {{{arguments}}}}}'
     params = f'{{"name": "use_tool", "arguments": {given}, "_meta": {meta}}}'
-    return f'{{"jsonrpc": "2.0", "id": {number}, "method": "tools/call", "params": {params}}}\n'.encode()
+    return f'{{"jsonrpc": "2.0", "id": {number}, "method": "tools/call", "params": {params}}}\n'.encode(
+        errors="surrogateescape"
+    )
 
 
 async def said_to_each(room: Room, arguments: list[str]) -> list[Any]:
-    """The answer to each of these calls of one agent; None for those that had none before the last one's."""
+    """The answer to each of these calls of one agent."""
     _, key = await room.agent()
     async with room.peer(key) as peer:
         run = await peer.open("change")
-    asked, last = command(room.stage, key), len(arguments) - 1
+    asked = command(room.stage, key)
     answers: dict[int, Any] = {}
     async with await anyio.open_process([asked.command, *asked.args], cwd=ROOT, env=asked.env) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         heard = BufferedByteReceiveStream(process.stdout)
-        with anyio.fail_after(20):
+        with anyio.fail_after(90):
             for number, given in enumerate(arguments):
                 await process.stdin.send(odd_line(number, run, given))
-            while last not in answers:
+            while len(answers) < len(arguments):
                 answer = json.loads(await heard.receive_until(b"\n", 1_000_000))
                 answers[answer["id"]] = answer
         await process.stdin.aclose()
-    return [answers.get(number) for number in range(len(arguments))]
+    return [answers[number] for number in range(len(arguments))]

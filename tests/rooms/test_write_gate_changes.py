@@ -127,6 +127,8 @@ async def test_an_approval_does_not_outlive_the_files_that_it_was_given_under(
 ) -> None:
     waiting = await approved_before(stage, item)
     change(stage.folder.root)
+    if change is other_default:
+        stage.agree_to_files()  # a tool that only simulates is another one too
     async with served(stage) as room:
         assert await waiting.codes(room) == {code}
         assert stage.frames() == 0

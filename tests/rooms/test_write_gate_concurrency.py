@@ -8,6 +8,7 @@ import anyio
 import httpx2
 import pytest
 
+from policies.approvals import MAX_OPEN_IN_RUN
 from tests.rooms.peers import Peer, Said
 from tests.rooms.stage import Room, until
 from tests.rooms.wire import code_of, wired
@@ -209,3 +210,20 @@ async def test_case_54_two_requests_with_one_id_in_flight_are_both_answered(
         assert code_of(answers[other]) in ("done", "-32600")
         assert "execution" not in answers[other].text
     assert len(room.stage.effects(item)) == 1
+
+
+async def test_case_105_an_agent_that_tries_and_tries_leaves_reviewers_a_bounded_page(
+    room: Room, item: str
+) -> None:
+    name, key = await room.agent()
+    async with room.peer(key) as peer:
+        run = await peer.open("change")
+        codes = [
+            (await peer.use(run, CHANGE, item_id=f"{item}-{number % 25}", price=5)).code
+            for number in range(50)
+        ]
+    # Each of the first twenty is asked for once, also when it is tried again; the others wait for those.
+    assert codes == (["approval_required"] * MAX_OPEN_IN_RUN + ["rate_limited"] * 5) * 2
+    listed: Any = await room.ask("rita", "approval.list")
+    assert sum(one["agent"] == name for one in listed["approvals"]) == MAX_OPEN_IN_RUN
+    assert room.stage.effects(f"{item}-0") == []

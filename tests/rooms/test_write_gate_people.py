@@ -13,12 +13,13 @@ from mcp_types import ElicitRequestParams, ElicitResult
 from ledger.clock import system_now_ms
 from policies.approvals import revoke_request
 from policies.enrolments import sign_enrolment
-from policies.people import enrol_person, revoke_person, withdraw_roles
+from policies.people import revoke_person, withdraw_roles
 from policies.principals import Person
 from policies.signing import new_personal_key
 from policies.tables import approval_requests, verdicts
 from policies.verdicts import sign_verdict
 from server.sending import OperationFailed
+from tests.policies.two_admins import enrol_by_two
 from tests.rooms.peers import ERAS, Peer, plain_http
 from tests.rooms.stage import Room
 
@@ -92,7 +93,7 @@ async def test_case_32_one_human_with_two_keys_counts_once(room: Room, peer: Pee
     second = new_personal_key(name)
     person = Person(name, "acme", frozenset({"reviewer"}))
     signed = sign_enrolment(room.stage.keys["ada"], person, second.public_key)
-    await room.work(lambda tx: enrol_person(tx, signed, by="ada"))
+    await room.work(lambda tx: enrol_by_two(tx, signed, *room.stage.admins))
     run = await peer.open("big")
     asked = await peer.use(run, BIG, item_id=item, price=5)
     request = asked.approval["request"]

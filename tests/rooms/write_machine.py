@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ledger.canonical import JsonObject
+from ledger.transaction import Transaction
 from policies.approvals import JudgementRefused, find_request, record_verdict, revoke_request
 from policies.audit_rules import check_complete
 from policies.errors import PolicyError
@@ -26,6 +27,7 @@ from policies.gate_state import set_frozen
 from policies.people import revoke_person
 from policies.tables import approval_requests
 from policies.verdicts import Choice, sign_verdict
+from tests.policies.two_admins import agreement_on
 from tests.rooms.stage import Stage
 from tests.rooms.two_servers import Crash, TwoServers
 from tool_scopes.house import Answer
@@ -244,10 +246,17 @@ class WriteMachine(RuleBasedStateMachine):
     def freeze(self, server: int, let_go: bool) -> None:
         """An administrator stops everything; it is tried; and perhaps everything goes on."""
         for frozen in (True, False) if let_go or self.frozen else (True,):
-            self.world.servers[server].work(partial(set_frozen, frozen=frozen, by="olga", reason="r"))
+            self.world.servers[server].work(self._stop if frozen else self._let_go)
             self.frozen = frozen
             if self.asked:
                 self.spend(server, LAST, "work")
+
+    def _stop(self, tx: Transaction) -> None:
+        set_frozen(tx, frozen=True, by="olga", reason="r")
+
+    def _let_go(self, tx: Transaction) -> None:
+        agreed = agreement_on(tx, "unfreeze", {"reason": "r"}, self.keys["olga"], self.keys["ada"])
+        set_frozen(tx, frozen=False, by="olga", reason="r", act=agreed.act)
 
     @rule(server=SERVER, files=st.sampled_from([0, 0, 0, 0, 0, 1]))
     def restart(self, server: int, files: int) -> None:

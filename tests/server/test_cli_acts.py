@@ -8,15 +8,18 @@ import pytest
 
 from ledger.canonical import JsonObject
 from ledger.keyring import KeyRing
-from policies.acts import ACT_LIFETIME_MS, ActRefused, find_act, propose_act, sign_act
+from policies.acts import ActRefused, find_act, propose_act, sign_act
+from policies.agreements import ACT_LIFETIME_MS, SIGN_ACT
+from policies.enrolling import enrol_person
 from policies.enrolments import sign_enrolment
-from policies.people import enrol_person, is_single_handed
+from policies.people import is_single_handed
 from policies.principals import Person
 from policies.signing import PersonalKey, new_personal_key
 from server.open_ledger import open_ledger
 from server.operations.registry import OPERATIONS
 from tests.policies.stage import Stage
 from tests.policies.stage import set_stage as set_gate_stage
+from tests.policies.two_admins import asked
 from tests.server.office import Office
 
 
@@ -183,7 +186,14 @@ def test_the_matrix_of_the_folder_is_printed_without_a_key(office: Office) -> No
 def test_what_can_be_proposed_needs_the_ledger_alone() -> None:
     """Whoever signs has it done at once, on a desk where nothing else is open."""
     proposable = {name for name, operation in OPERATIONS.items() if operation.lowers is not None}
-    assert proposable == {"key.replace", "person.add", "policy.load", "unfreeze", "upstream.load"}
+    assert proposable == {
+        "key.replace",
+        "person.add",
+        "policy.load",
+        "unfreeze",
+        "upstream.load",
+        "workflow.load",
+    }
     assert {OPERATIONS[name].uses for name in proposable} == {"ledger"}
 
 
@@ -192,18 +202,27 @@ def gate(tmp_path: Path) -> Stage:
     """The gate's own stage, with ruth as its second admin and rosa's other name, rosa.b."""
     stage = set_gate_stage(tmp_path)
     stage.enrol("ruth", "admin")
-    stage.enrol("rosa.b", "admin", aliases=frozenset({"rosa"}))
+    stage.enrol("rosa.b", "admin", aliases=frozenset({"rosa"}), second="ruth")
     return stage
 
 
 def proposed(gate: Stage) -> tuple[str, str]:
     args: JsonObject = {"reason": "over"}
-    act = gate.work(lambda tx: propose_act(tx, "unfreeze", args, ["work goes on"], kid=gate.keys["rosa"].kid))
+    return propose(gate, "rosa", args)
+
+
+def propose(gate: Stage, who: str, args: JsonObject) -> tuple[str, str]:
+    act = gate.work(
+        lambda tx: propose_act(
+            tx, "unfreeze", args, ["work goes on"], asked=asked(tx, gate.keys[who], "unfreeze", args)
+        )
+    )
     return act.id, act.digest
 
 
 def sign(gate: Stage, act: tuple[str, str], key: PersonalKey) -> None:
-    gate.work(lambda tx: sign_act(tx, act[0], act[1], kid=key.kid))
+    seen: JsonObject = {"act": act[0], "digest": act[1]}
+    gate.work(lambda tx: sign_act(tx, act[0], act[1], agreed=asked(tx, key, SIGN_ACT, seen)))
 
 
 def test_a_second_name_of_whoever_proposed_is_not_a_second_person(gate: Stage) -> None:
@@ -216,7 +235,7 @@ def test_a_second_name_of_whoever_proposed_is_not_a_second_person(gate: Stage) -
 
 def test_a_further_key_of_whoever_proposed_is_not_a_second_person(gate: Stage) -> None:
     act = proposed(gate)
-    further = gate.enrol("rosa", "admin", by="ruth", key=new_personal_key("rosa"))
+    further = gate.enrol("rosa", "admin", by="ruth", second="rosa", key=new_personal_key("rosa"))
     with pytest.raises(ActRefused, match="it takes two people"):
         sign(gate, act, further)
 
@@ -227,13 +246,13 @@ def test_an_act_expires_and_falls_with_the_role_of_whoever_proposed_it(gate: Sta
     with pytest.raises(ActRefused, match="is expired"):
         sign(gate, act, gate.keys["ruth"])
     args: JsonObject = {"reason": "later"}
-    later = gate.work(lambda tx: propose_act(tx, "unfreeze", args, ["it goes on"], kid=gate.keys["ruth"].kid))
+    later = propose(gate, "ruth", args)
     ruth = gate.keys["ruth"]
     signed = sign_enrolment(
         gate.keys["rosa"], Person("ruth", "acme", frozenset({"curator"})), ruth.public_key
     )
     gate.work(lambda tx: enrol_person(tx, signed, by="rosa"))
     with pytest.raises(ActRefused, match="no admin any more"):
-        sign(gate, (later.id, later.digest), gate.keys["rosa"])
+        sign(gate, later, gate.keys["rosa"])
     # There was a second admin once: nobody acts alone again.
     assert not gate.ledger.read(is_single_handed)

@@ -31,7 +31,7 @@ def test_an_added_upstream_is_drafted_with_every_tool_a_hidden_write(
     assert said.out.startswith("desk\n")
     assert "refund_order" in said.out
     assert f"edit {office.folder.catalogue_dir / 'desk.yaml'}" in said.err
-    assert "`bailiwick workflow check`" in said.err
+    assert "bailiwick workflow check" in said.err
     views = office.say("upstream", "list", "--json").json[0]["views"]
     assert len(views) == 5
     assert all(view["hidden"] and view["effect"] == "write" for view in views)

@@ -55,3 +55,16 @@ def test_a_second_looser_view_of_the_same_tool_lowers_it_too() -> None:
 
 def test_what_agents_read_of_a_tool_lowers_nothing() -> None:
     assert lowerings(in_force(), in_force(description="Give the money back.", hidden=False)) == ()
+
+
+def test_a_read_of_a_tool_that_changed_lowers_the_gate_and_a_write_of_one_does_not() -> None:
+    def reading(fingerprint: str, name: str = "shop__order") -> str:
+        view = View(name=name, upstream="shop", tool="order", effect="read", fingerprint=fingerprint)
+        return json.dumps({"upstreams": {}, "views": {name: kept_view(view)}})
+
+    before = reading("sha256:" + "a" * 64)
+    why = "is a read of a tool that is not as it was accepted"
+    assert lowerings(before, before) == ()
+    assert lowerings(before, reading("sha256:" + "b" * 64)) == (f"shop__order {why}",)
+    assert lowerings(before, reading("sha256:" + "b" * 64, "shop__orders")) == (f"shop__orders {why}",)
+    assert lowerings(in_force(), in_force(fingerprint="sha256:" + "b" * 64)) == ()

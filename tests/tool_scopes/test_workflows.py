@@ -15,6 +15,7 @@ EFFECTS = {
     "try": "simulate",
     "pay": "write",
     "pay_more": "write",
+    "bound": "read",
 }
 
 GOOD = """\
@@ -76,16 +77,59 @@ def test_a_sound_workflow_loads_with_its_steps_and_a_digest_of_its_text() -> Non
         ("    kind: execute", "    kind: perform", 20, "kind"),
         ("    output: {type: object,", "    output: {type: thing,", 16, "no valid JSON Schema"),
         ("version: 1", "version: 1\nversion: 2", 3, "stands twice"),
+        ("    tools: [look]", "    tools: [look, find]", 15, "find is a lookup tool"),
+        ("    kind: read\n", "    kind: draft\n", 15, "kind draft, which allows no tools"),
+        ("    carry: [total]", "    carry: [order_id]", 17, "which its output does not declare"),
+        (
+            "start: read",
+            "subject: nothing\nstart: read",
+            9,
+            "subject names nothing, which the input does not",
+        ),
+        ("  execute:\n", "  human:\n", 19, "no step can be named human"),
+        ("next: [execute]", "next: [execute]\n    on: {denied: gone}", 19, "goes to gone, which is no step"),
+        ("next: [execute]", "next: [execute]\n    on: {denied: read}", 19, "goes to itself"),
+        ("next: [execute]", "next: [execute]\n    on: {dennied: read}", 19, "nobody knows this key"),
+        ("next: [execute]", "next: [execute]\n    on: {timeout: execute}", 19, "has no time limit"),
+        ('need: "{request}"', 'pinned: [policy], need: "{request}"', 14, "which is no provenance id"),
+        ("    tools: [pay]", "    tools: [pay]\n    limits: {calls: -1}", 24, "limits.calls"),
+        ("    tools: [look]", "    tools: [bound]", 15, "bound to user_id, which nothing provides"),
+        (
+            "    tools: [pay]",
+            "    tools: [pay]\n    checkpoints: {bundle_over: 5}",
+            24,
+            "nobody knows this key",
+        ),
         ("purpose: Decide on one refund.", "purpose: [unclosed", 4, "not well-formed YAML"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line_and_a_sentence(
     changed: str, into: str, line: int, sentence: str
 ) -> None:
+    bound = {"bound": frozenset({"user_id"}), "look": frozenset({"order_id"})}
+    assert changed in GOOD
     with pytest.raises(FileRefused) as refused:
-        parse_workflow(GOOD.replace(changed, into, 1), path="refund.yaml", effects=EFFECTS)
+        parse_workflow(GOOD.replace(changed, into, 1), path="refund.yaml", effects=EFFECTS, bound=bound)
     assert str(refused.value).startswith(f"refund.yaml:{line}:")
     assert sentence in str(refused.value)
+
+
+def test_timeouts_that_alone_lead_a_run_around_for_ever_are_refused_and_one_that_ends_is_not() -> None:
+    timed = GOOD.replace(
+        "next: [execute]", "next: [execute]\n    limits: {minutes: 5}\n    on: {timeout: execute}"
+    )
+    assert parse_workflow(timed, path="refund.yaml", effects=EFFECTS).steps["read"].on.timeout == "execute"
+    with pytest.raises(FileRefused, match="around for ever, from read to execute to read"):
+        parse_workflow(
+            timed + "    limits: {minutes: 5}\n    on: {timeout: read}\n", path="refund.yaml", effects=EFFECTS
+        )
+
+
+def test_a_step_that_only_trouble_leads_to_can_be_reached() -> None:
+    aside = GOOD.replace("next: [execute]", "next: []\n    on: {contradictory: execute}")
+    assert parse_workflow(aside, path="refund.yaml", effects=EFFECTS).steps["read"].on.steps() == {
+        "contradictory": "execute"
+    }
 
 
 def test_no_step_kind_but_execute_may_hold_a_write() -> None:

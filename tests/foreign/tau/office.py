@@ -20,10 +20,10 @@ from context_store.opening import open_knowledge
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
+from policies.enrolling import enrol_person
 from policies.enrolments import sign_enrolment
 from policies.key_files import read_key_file
 from policies.operations import sign_operation
-from policies.people import enrol_person
 from policies.principals import Person
 from policies.signing import PersonalKey, new_personal_key
 from policies.verdicts import sign_verdict
@@ -34,6 +34,7 @@ from server.sending import send_operation
 from tests.foreign.tau.database import Outside
 from tests.foreign.tau.domains import ROOT, Domain
 from tests.foreign.tau.published import GoldCall, gold_tasks, published_data
+from tests.policies.two_admins import enrol_by_two
 from tests.rooms.stage import publish_text
 
 LATER_MS = 61 * 60_000
@@ -123,7 +124,11 @@ def make_office(place: Path, domain: Domain, published: Path) -> Office:
         for name, roles in people.items():
             keys[name] = new_personal_key(name)
             signed = sign_enrolment(keys["ada"], Person(name, "acme", roles), keys[name].public_key)
-            ledger.transact_now(partial(enrol_person, signed=signed, by="ada"))
+            if "admin" in roles:
+                ledger.transact_now(partial(enrol_person, signed=signed, by="ada"))
+            else:
+                both = {"first": keys["ada"], "second": keys["olga"]}
+                ledger.transact_now(partial(enrol_by_two, signed=signed, **both))
         with open_knowledge(folder.knowledge_path, ledger) as store:
             policy = (published / "policy.md").read_text("utf-8")
             publish_text(store, ledger, "policy.md", f"---\ncollection: policy\n---\n{policy}")
