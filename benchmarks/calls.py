@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 PROTOCOL = "2026-07-28"
+LIST = "tools/list"
 
 
 class WrongAnswer(Exception):
@@ -16,7 +17,7 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call and what has to stand in its answer.
+    """A request and what has to stand in its answer; `tool` and `arguments` are of a `tools/call`.
 
     `expects` holds paths into the result, such as `structuredContent.code`, each with the value that must be
     there.
@@ -76,7 +77,7 @@ def check_answer(call: Call, body: str) -> dict[str, Any]:
     try:
         result = json.loads(body)["result"]
     except (ValueError, KeyError, TypeError):
-        raise WrongAnswer(f"{call.tool} was answered with no result: {body[:500]}") from None
+        raise WrongAnswer(f"{call.tool or call.method} was answered with no result: {body[:500]}") from None
     for path, expected in call.expects.items():
         found = _at(result, path)
         if found != expected or type(found) is not type(expected):

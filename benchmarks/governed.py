@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from benchmarks.calls import Call, WrongAnswer
+from benchmarks.calls import LIST, Call, WrongAnswer
 from benchmarks.installation import Installation, enrol_agent, found, publish_example_corpus
 from benchmarks.processes import Loader, free_port, server
 from benchmarks.upstream import READ, TOOLS, WRITE
@@ -164,7 +164,7 @@ class Governed:
     def step_list(self) -> Call:
         """The tools of the step that writes."""
         path, complete = "/mcp/items/change", {"resultType": "complete"}
-        return Call("", {}, complete, path, self._prepared.agent_key, method="tools/list")
+        return Call("", {}, complete, path, self._prepared.agent_key, method=LIST)
 
     def refused_write(self, run: str, item: str) -> Call:
         """A governed write without an approval, which is refused with the code that says so."""

@@ -6,9 +6,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.processes import ROOT, NotStarted
+from ledger.keyring import KeyRing
+from policies.agents import enrol_agent as enrol
+from policies.principals import Agent, Person
+from server.founding import found as found_folder
+from server.open_ledger import open_ledger
 
 BAILIWICK = (sys.executable, "-c", "from server.cli import main; main()")
 """The `bailiwick` of this checkout."""
@@ -62,6 +68,18 @@ def found(place: Path) -> Installation:
     roles = ("--role", "reviewer", "--role", "curator")
     made.run("person", "add", "rex", *roles, f"--public-key={public}", person="ada")
     return made
+
+
+def found_with_agents(place: Path, agents: int) -> tuple[Installation, list[str]]:
+    """A data folder whose admin owns so many agents, `bot-0` and so on, and their keys: made by what stands
+    behind the command line, where what is measured is not how a person would make it.
+    """
+    made = Installation(place)
+    admin = Person("ada", TENANT, frozenset({"admin", "curator"}))
+    folder = found_folder(made.data, admin, key_file=made.key_file("ada")).folder
+    with open_ledger(folder, KeyRing.load(folder.keys_dir)) as ledger:
+        named = [Agent(f"bot-{number}", TENANT, "ada") for number in range(agents)]
+        return made, [ledger.transact_now(partial(enrol, agent=agent, by="ada")) for agent in named]
 
 
 def enrol_agent(made: Installation) -> str:

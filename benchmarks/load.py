@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.calls import Call
+from benchmarks.calls import LIST, Call
 from benchmarks.governed import Asked, Governed, prepare, served
 from benchmarks.governed_call import PEER_NAMES, Side, bare_read, bare_write, check_journal, peer
 from benchmarks.k6 import run_k6
@@ -108,7 +108,7 @@ class _Player:
 
 
 def _bare_list() -> Call:
-    return Call("", {}, {"resultType": "complete"}, method="tools/list")
+    return Call("", {}, {"resultType": "complete"}, method=LIST)
 
 
 def _rows(timings: Rounds[tuple[Kind, int, Side, str]]) -> list[Row]:

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
+PATIENCE_S = 30
+"""How long nothing at all may come, in seconds."""
+
 JOB_LIMIT_S = 120
 """The longest that one job may take, in seconds; then it has failed."""
 
@@ -89,7 +92,7 @@ def carry_out(port: int, clients: Sequence[Sequence[bytes]]) -> list[tuple[list[
                 if client.requests:
                     client.send()
             while unfinished:
-                ready = selector.select(timeout=10)
+                ready = selector.select(timeout=PATIENCE_S)
                 if not ready or perf_counter_ns() > deadline_ns:
                     raise LoadFailed("the server did not answer in time")
                 for key, _ in ready:
@@ -99,6 +102,8 @@ def carry_out(port: int, clients: Sequence[Sequence[bytes]]) -> list[tuple[list[
                             client.send()
                         else:
                             unfinished -= 1
+                            # The others may take longer than a server keeps an idle connection.
+                            selector.unregister(client.connection)
         finally:
             for client in at_work:
                 client.connection.close()

@@ -57,7 +57,8 @@ async def proxy_server(command: Sequence[str]) -> AsyncGenerator[Server[Any]]:
         )
 
 
-async def _serve(server: Server[Any], port: int) -> None:
+async def serve_over_http(server: Server[Any], port: int) -> None:
+    """Serve with the options that the product is served with."""
     options = uvicorn.Config(
         server.streamable_http_app(json_response=True),
         host="127.0.0.1",
@@ -73,10 +74,10 @@ async def _serve(server: Server[Any], port: int) -> None:
 
 async def _run(name: str, port: int, journal: Path) -> None:
     if name == "direct":
-        await _serve(items_server(journal), port)
+        await serve_over_http(items_server(journal), port)
         return
     async with proxy_server([sys.executable, "-m", "benchmarks.upstream", str(journal)]) as server:
-        await _serve(server, port)
+        await serve_over_http(server, port)
 
 
 def main() -> None:

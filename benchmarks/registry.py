@@ -108,11 +108,31 @@ def _bundle() -> Measure:
     return measure
 
 
+def _tool_list() -> Measure:
+    from benchmarks.tool_list import measure
+
+    return measure
+
+
+def _many_runs() -> Measure:
+    from benchmarks.many_runs import measure
+
+    return measure
+
+
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
     {
         "governed_call": Benchmark(
             "A governed tools/call over HTTP, against the same tool served bare and behind a bare proxy.",
             _governed_call,
+        ),
+        "tool_list": Benchmark(
+            "A step's tools/list among 500 tools, against a bare server; its tokens, against all tools'.",
+            _tool_list,
+        ),
+        "many_runs": Benchmark(
+            "1,000 open runs and 50 agents calling at once: every answer is of its own run, and how late.",
+            _many_runs,
         ),
         "contextforge": Benchmark(
             "A governed tools/call beside mcp-contextforge-gateway, where an environment of it is named.",

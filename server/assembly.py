@@ -5,7 +5,7 @@ end.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
 
 from context_store.opening import open_knowledge
@@ -17,18 +17,18 @@ from policies.in_force import PoliciesInForce
 from server.data_folder import DataFolder
 from server.open_ledger import open_ledger
 from server.retrieval import equip, log_channels
+from server.seeing_upstreams import SeenUpstreams
 from server.settings import Settings
 from server.taking_files import policies_to_start_with, put_in_force
 from server.witnesses import witnessed
-from tool_scopes.catalogue import Catalogue
 from tool_scopes.catalogue_files import load_catalogue
 from tool_scopes.executions import expire_leases
 from tool_scopes.house import House
+from tool_scopes.offering import Offering
 from tool_scopes.scopes import Scopes
 from tool_scopes.secrets_file import read_secrets
-from tool_scopes.upstream.fleet import Upstreams, running_upstreams
+from tool_scopes.upstream.fleet import running_upstreams
 from tool_scopes.upstream.servers import Surroundings
-from tool_scopes.views import ViewTool, offer_views
 from tool_scopes.workflow_files import load_workflows
 
 logger = logging.getLogger(__name__)
@@ -58,11 +58,12 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
         workflows_digest = put_in_force(ledger, policies, catalogue, workflows)
         ledger.transact_now(expire_leases)
         surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder.secrets_file))
-        async with running_upstreams(catalogue, surroundings, logs=folder.logs_dir) as upstreams:
-            offered, held_back = offer_all(catalogue, upstreams)
-            for why in dict.fromkeys(held_back.values()):
-                views = [view for view in held_back if held_back[view] == why]
-                logger.warning("not offered: %s; %s", ", ".join(views), why)
+        offering = Offering(catalogue)
+        seen = SeenUpstreams(offering, ledger)
+        async with running_upstreams(
+            catalogue, surroundings, seen=seen.see, logs=folder.logs_dir
+        ) as upstreams:
+            seen.all_started(catalogue, upstreams)
             yield House(
                 ledger=ledger,
                 store=store,
@@ -72,22 +73,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
                 upstreams=upstreams,
                 workflows=workflows,
                 workflows_digest=workflows_digest,
-                scopes=Scopes(offered, catalogue, workflows),
+                scopes=Scopes(offering, catalogue, workflows),
                 instance=new_id("ins", system_now_ms()),
                 witness=witness,
             )
-
-
-def offer_all(catalogue: Catalogue, upstreams: Upstreams) -> tuple[Mapping[str, ViewTool], Mapping[str, str]]:
-    """Every view that can be used now, and why each of the others cannot."""
-    offered: dict[str, ViewTool] = {}
-    held_back: dict[str, str] = {}
-    for name, upstream in catalogue.upstreams.items():
-        live = upstreams[name]
-        if live.failure is not None:
-            held_back |= {view.name: live.failure for view in catalogue.views_of(name) if not view.hidden}
-            continue
-        offer = offer_views(catalogue.views_of(name), upstream.endpoint, live.tools)
-        offered |= offer.tools
-        held_back |= offer.quarantined
-    return offered, held_back

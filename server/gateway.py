@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 APPROVAL_META = "dev.bailiwick/approval"
 """The `_meta` key under which a client may bring an approval token."""
+
+STATELESS = "2026-07-28"
+"""The first revision of the protocol in which a request stands for itself; revisions sort as texts."""
 
 UNREADABLE_META = "dev.bailiwick/unreadable"
 """The `_meta` key under which a pipe says why it could not read a call's arguments; that call is refused."""
@@ -80,6 +83,7 @@ def build_server(house: House, version: str, stdio_caller: Caller | None = None)
     )
     # Registered here because the lists are kept in wire form, which the constructor's types do not know.
     server.add_request_handler("tools/list", PaginatedRequestParams, gateway.list_tools)
+    server.middleware.append(gateway.answer_lists)
     return server
 
 
@@ -99,7 +103,25 @@ class _Gateway:
     async def list_tools(
         self, ctx: ServerRequestContext[Any, Any], _params: PaginatedRequestParams
     ) -> dict[str, Any]:
-        return self._lists.of(self._caller(ctx))
+        return self._lists.of(self._caller(ctx)).result
+
+    async def answer_lists(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """The SDK checks and spells each answer anew; a list is the same bytes each time, so once is enough.
+
+        Only for a request that asks for nothing but the list, in the era without a handshake that could be
+        missing: every other one goes its whole way.
+        """
+        if (
+            ctx.method != "tools/list"
+            or ctx.protocol_version < STATELESS
+            or (ctx.params or {}).keys() != {"_meta"}
+        ):
+            return await call_next(ctx)
+        listed = self._lists.of(self._caller(ctx))
+        answer = listed.answers.get(ctx.protocol_version)
+        if answer is None:
+            answer = listed.answers[ctx.protocol_version] = await call_next(ctx)
+        return answer
 
     async def call_tool(
         self, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams

@@ -1,11 +1,12 @@
 """Tool lists in their wire form, built once for each scope: a list costs a look-up, and is the same bytes
-each time.
+each time, for as long as the tools behind it are the same.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ledger.canonical import JsonObject, JsonValue
@@ -24,19 +25,27 @@ _NULL: JsonValue = {"type": "null"}
 RUN_ID: JsonObject = {"type": "string", "description": "The run, as open_run gave it (run_…)."}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolList:
+    """One list: the result, and the whole answers that the SDK made of it, by the protocol's revision."""
+
+    result: dict[str, Any]
+    answers: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
 class ToolLists:
     """The list of each caller: the desk's, or a step's. Nothing here depends on a connection."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        desk = [_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()]
+        desk = desk_entries()
         for entry in desk:
             if entry["name"] == "open_run":
                 entry["description"] = _of_workflows(house.workflows)
         self._desk = _list(desk)
-        self._of_scope: dict[tuple[str, str, bool], dict[str, Any]] = {}
+        self._of_scope: dict[tuple[str, str, bool], tuple[Scope, ToolList]] = {}
 
-    def of(self, caller: Caller) -> dict[str, Any]:
+    def of(self, caller: Caller) -> ToolList:
         """The `tools/list` result for this caller. A stale pass lists nothing: there is nothing that it could
         call.
         """
@@ -51,13 +60,14 @@ class ToolLists:
         scope = self._house.scopes.scope(workflow, workflow.steps[caller.step or workflow.start])
         return self._listed(workflow.digest, scope, run_id=True)
 
-    def _listed(self, version: str, scope: Scope, *, run_id: bool) -> dict[str, Any]:
+    def _listed(self, version: str, scope: Scope, *, run_id: bool) -> ToolList:
         key = (version, scope.step, run_id)
-        listed = self._of_scope.get(key)
-        if listed is None:
-            tools = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
-            tools += [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
-            listed = self._of_scope[key] = _list(tools)
+        known = self._of_scope.get(key)
+        # The scope is another one as soon as an upstream's tools are.
+        if known is not None and known[0] is scope:
+            return known[1]
+        listed = _list(step_entries(scope, run_id=run_id))
+        self._of_scope[key] = (scope, listed)
         return listed
 
 
@@ -73,8 +83,19 @@ def _of_workflows(workflows: Mapping[str, Workflow]) -> str:
     return "\n".join(["Open a run of a workflow, and get its first step. There are:", *told, *rest])
 
 
-def _list(tools: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"resultType": "complete", "tools": tools}
+def step_entries(scope: Scope, *, run_id: bool) -> list[dict[str, Any]]:
+    """The entries of a step's list: its own tools, then those for reading and ending it."""
+    own = [_step_entry(tool, run_id=run_id) for tool in scope.tools.values()]
+    return own + [_desk_entry(tool, run_id=run_id) for tool in DESK.values() if tool.within_step]
+
+
+def desk_entries() -> list[dict[str, Any]]:
+    """The entries of the desk's list."""
+    return [_desk_entry(tool, run_id=tool.name != "open_run") for tool in DESK.values()]
+
+
+def _list(tools: list[dict[str, Any]]) -> ToolList:
+    return ToolList({"resultType": "complete", "tools": tools})
 
 
 def _step_entry(tool: ViewTool, *, run_id: bool) -> dict[str, Any]:

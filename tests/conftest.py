@@ -24,7 +24,7 @@ settings.register_profile("bailiwick", deadline=None, suppress_health_check=[Hea
 settings.load_profile("bailiwick")
 
 ROOT = Path(__file__).resolve().parent.parent
-FILESYSTEM_SERVER = "@modelcontextprotocol/server-filesystem@2026.8.31"
+PUBLIC_SERVERS = "@modelcontextprotocol/server-{}@2026.8.31"
 
 
 def shared_folder() -> Path:
@@ -79,7 +79,12 @@ ABSENCE: dict[str, Callable[[], str | None]] = {
     "postgres": _postgres_absence,
     "chromium": _chromium_absence,
 }
-PART_OF_FIXTURE = {"shared_data": "shared_data", "postgres_url": "postgres", "filesystem_server": "npx"}
+PART_OF_FIXTURE = {
+    "shared_data": "shared_data",
+    "postgres_url": "postgres",
+    "filesystem_server": "npx",
+    "public_servers": "npx",
+}
 
 _found_absent: dict[str, str | None] = {}
 
@@ -149,8 +154,19 @@ def postgres_url() -> str:
 @pytest.fixture(scope="session")
 def filesystem_server() -> list[str]:
     """The command of a public MCP server over stdio; append the folder that it may serve."""
-    installed = shutil.which("mcp-server-filesystem")
-    return [installed] if installed else ["npx", "-y", FILESYSTEM_SERVER]
+    return _public_server("filesystem")
+
+
+@pytest.fixture(scope="session")
+def public_servers(filesystem_server: list[str]) -> dict[str, list[str]]:
+    """The commands of three public MCP servers over stdio; the first takes a folder that it may serve."""
+    others = {name: _public_server(name) for name in ("memory", "everything")}
+    return {"filesystem": filesystem_server, **others}
+
+
+def _public_server(name: str) -> list[str]:
+    installed = shutil.which(f"mcp-server-{name}")
+    return [installed] if installed else ["npx", "-y", PUBLIC_SERVERS.format(name)]
 
 
 @pytest.fixture(autouse=True)

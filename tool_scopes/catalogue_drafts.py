@@ -36,6 +36,7 @@ _GUIDE = """\
 #   secrets    arguments whose values are sealed: neither kept in the log nor shown to anybody
 #   sensitive  true: two reviewers have to approve, and a workflow can stop for a human first
 #   no_effect_errors   regular expressions: an error like this means that nothing happened
+#   precondition, affects, approval   see docs/catalogue.md
 #
 # ${NAME} in `env` and `headers` is filled in from the secrets file. A fingerprint says which version of a
 # tool you accepted: when the upstream changes it, it is held back until `bailiwick upstream accept`.

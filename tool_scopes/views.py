@@ -8,7 +8,7 @@ and cannot be called.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
@@ -134,7 +134,31 @@ def check_fingerprints(
     return quarantined
 
 
-def offer_views(views: Iterable[View], endpoint: str, tools: Mapping[str, UpstreamTool]) -> Offer:
+def acceptance(views: Iterable[View], endpoint: str) -> Callable[[UpstreamTool], bool]:
+    """Whether a live tool at `endpoint` is as an admin accepted it, for any of these views."""
+    accepted = {(view.tool, view.fingerprint) for view in views if view.fingerprint is not None}
+    return lambda tool: (tool.name, _live_fingerprint(endpoint, tool)) in accepted
+
+
+def differences(
+    views: Iterable[View], endpoint: str, tools: Mapping[str, UpstreamTool]
+) -> Mapping[str, str | None]:
+    """The tools that are not what was accepted: name → the fingerprint of now, None without one."""
+    found: dict[str, str | None] = {}
+    for view in views:
+        tool = tools.get(view.tool)
+        now = None if tool is None else _live_fingerprint(endpoint, tool)
+        if view.fingerprint not in (None, now):
+            found[view.tool] = now
+    return found
+
+
+def offer_views(
+    views: Iterable[View],
+    endpoint: str,
+    tools: Mapping[str, UpstreamTool],
+    build: Callable[[View, UpstreamTool], ViewTool] = build_view,
+) -> Offer:
     """Of one upstream's views, those that can be used now; hidden ones are in neither part."""
     known = {view.name: view for view in views}
     sources = {source.view for view in known.values() if not view.hidden for source in view.facts.values()}
@@ -145,7 +169,7 @@ def offer_views(views: Iterable[View], endpoint: str, tools: Mapping[str, Upstre
     for view in used:
         if view.name not in quarantined:
             try:
-                built[view.name] = build_view(view, tools[view.tool])
+                built[view.name] = build(view, tools[view.tool])
             except ViewRefused as error:
                 quarantined[view.name] = str(error)
     for view in used:

@@ -78,10 +78,10 @@ def list_(data: Data = None, key: Key = None, person: As = None, json: Json = Fa
             _running(one),
             view["view"],
             view["effect"],
-            "hidden" if view["hidden"] else "offered",
+            view["held_back"] or ("hidden" if view["hidden"] else "offered"),
         )
         for one in upstreams
-        for view in one["views"] or [{"view": "", "effect": "", "hidden": True}]
+        for view in one["views"] or [{"view": "", "effect": "", "hidden": True, "held_back": None}]
     ]
     print_table(("upstream", "state", "view", "effect", "offered"), rows)
 

@@ -21,6 +21,7 @@ from server.data_folder import DataFolder, write_private
 from server.errors import BadInput, RuleRefused
 from server.operations.agreeing import agreeing
 from server.operations.operation import Arguments, NoArguments, Operation, OperationDesk
+from server.seeing_upstreams import absent
 from server.taking_files import tools_of
 from tool_scopes.catalogue import Catalogue, CatalogueUpstream, View
 from tool_scopes.catalogue_drafts import draft_catalogue, with_fingerprints
@@ -92,7 +93,12 @@ def _add(desk: OperationDesk, person: Person, given: AddUpstream) -> JsonObject:
 
 def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObject:
     catalogue = _catalogue(desk)
-    running = None if desk.open_house is None else desk.open_house.upstreams
+    house = desk.open_house
+    running = None if house is None else house.upstreams
+    held_back: dict[str, str] = {}
+    if house is not None:
+        offering = house.scopes.offering
+        held_back = {**offering.held_back, **absent(catalogue, house.upstreams, offering)}
     return {
         "upstreams": [
             {
@@ -100,7 +106,7 @@ def _list(desk: OperationDesk, _person: Person, _given: NoArguments) -> JsonObje
                 "endpoint": upstream.endpoint,
                 "running": None if running is None else _failure(running.get(name)) is None,
                 "trouble": None if running is None else _failure(running.get(name)),
-                "views": [_view(view) for view in catalogue.views_of(name)],
+                "views": [_view(view, held_back.get(view.name)) for view in catalogue.views_of(name)],
             }
             for name, upstream in sorted(catalogue.upstreams.items())
         ]
@@ -228,12 +234,13 @@ def _tool(tool: UpstreamTool) -> JsonObject:
     }
 
 
-def _view(view: View) -> JsonObject:
+def _view(view: View, held_back: str | None) -> JsonObject:
     return {
         "view": view.name,
         "tool": view.tool,
         "effect": view.effect,
         "hidden": view.hidden,
+        "held_back": held_back,
         "target": view.target,
     }
 

@@ -7,7 +7,8 @@ Run as a program, it speaks MCP over stdio. In the folder named by `RECORDING` i
     behave         (read) what the next call of `change_item` does, see `Shop.change_item`
     go             (read) a call that was told to wait goes on when this file is there
     facts          (read) what `count_item` says, as JSON; `broken` makes it fail
-    listing        (read at start) what is different about the tools, see `listed`
+    listing        (read with each list) what is different about the tools, see `listed`
+    tell           (taken by the next `read_item`) it says that its tools are not what they were
 
 so a test sees from outside how many frames left the gate and how often the world changed.
 """
@@ -99,6 +100,9 @@ class Shop:
         self.lock = threading.Lock()
 
     def read_item(self, given: dict[str, Any]) -> tuple[str, bool]:
+        if (self.folder / "tell").exists():
+            (self.folder / "tell").unlink()
+            self.send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
         return f"Item {given['item_id']} costs 10 coins.\nIt was made in spring.", False
 
     def find_item(self, given: dict[str, Any]) -> tuple[str, bool]:

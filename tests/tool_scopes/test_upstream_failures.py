@@ -104,6 +104,33 @@ async def test_an_upstream_that_does_not_read_its_input_is_given_up(tmp_path: Pa
         assert "does not read its input" in failure.reason
 
 
+async def test_an_upstream_that_hangs_for_everybody_is_started_again(tmp_path: Path) -> None:
+    limits = replace(QUICK, look_s=0.3)
+    async with running(raw_server(tmp_path), limits=limits) as upstream, anyio.create_task_group() as tasks:
+        why = list[str]()
+
+        async def wait_in_vain() -> None:
+            why.append((await failing(upstream, "echo", timeout_s=20)).reason)
+
+        failure = await failing(upstream, "deaf", timeout_s=0.05)
+        assert "did not answer within 0.05 s" in failure.reason
+        # Whoever comes while it hangs does not have to wait for a limit of its own.
+        tasks.start_soon(wait_in_vain)
+        await until(lambda: bool(why))
+        assert why == ["upstream raw gave no answer: it does not answer any more"]
+        await until(lambda: upstream.ready)
+        assert (await upstream.call("echo", {}, 10)).text == "{}"
+
+
+async def test_an_upstream_that_is_slow_with_one_call_is_left_to_it(tmp_path: Path) -> None:
+    async with running(raw_server(tmp_path)) as upstream:
+        await failing(upstream, "hang", timeout_s=0.05)
+        # It answered when it was looked at, so it does not hang.
+        await until(lambda: len(seen(tmp_path, "tools/list")) == 2)
+        assert (await upstream.call("echo", {}, 10)).text == "{}"
+    assert len(seen(tmp_path, "server/discover")) == 1
+
+
 async def test_a_call_while_an_upstream_is_down_is_certainly_not_sent(tmp_path: Path) -> None:
     limits = replace(QUICK, restart_s=(60.0,))
     async with running(raw_server(tmp_path), limits=limits) as upstream:

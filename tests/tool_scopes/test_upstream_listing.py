@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from ledger.canonical import JsonObject
 from tests.tool_scopes.raw_upstream import BEHAVIOURS, LEGACY, MODERN, ODD_TOOLS
 from tests.tool_scopes.upstreams import QUICK, raw_server, running, seen, until
 from tool_scopes.upstream.servers import HttpServer, StdioServer, Surroundings
+from tool_scopes.upstream.session import Upstream
 from tool_scopes.upstream.tools import UpstreamFailure, UpstreamTool, UpstreamUnavailable, fingerprint
 
 pytestmark = pytest.mark.anyio
@@ -68,20 +70,83 @@ async def test_a_tool_that_cannot_be_used_leaves_the_others_alone(tmp_path: Path
         assert "only references within the schema" in upstream.refused["far"]
 
 
+def as_first_named(tool: UpstreamTool) -> bool:
+    """What an admin accepted of the raw upstream: its words as they are at first."""
+    return tool.description in ("As its name says.", "Start 1.", "")
+
+
 async def test_case_66_a_tool_that_changed_while_its_upstream_was_away_is_not_called(tmp_path: Path) -> None:
     server = raw_server(tmp_path, "--starts", str(tmp_path / "starts"), "--list", "changing")
-    async with running(server) as upstream:
-        before = upstream.tools["echo"]
+    async with running(server, accepts=as_first_named) as upstream:
         with pytest.raises(UpstreamFailure):
             await upstream.call("die", {}, 10)
         await until(lambda: upstream.ready)
-        with pytest.raises(UpstreamFailure, match="echo changed") as failure:
+        with pytest.raises(
+            UpstreamFailure, match="echo of upstream raw is not as it was accepted"
+        ) as failure:
             await upstream.call("echo", {}, 10)
         assert not failure.value.sent
-        # What agents see is what was judged.
-        assert upstream.tools["echo"] == before
+        assert upstream.tools["echo"].description == "Start 2."
         # This one has no description that could change.
         assert (await upstream.call("typed", {"total": 1}, 10)).structured == {"total": 1}
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+@pytest.mark.parametrize("tell", [True, False], ids=["and says so", "and says nothing"])
+async def test_case_66_a_tool_that_is_reworded_under_a_running_session_is_not_called_any_more(
+    tell: bool, era: str, tmp_path: Path
+) -> None:
+    told = list[str]()
+
+    async def seen_anew(upstream: Upstream) -> None:
+        told.append(upstream.tools["echo"].description)
+
+    limits = replace(QUICK, look_again_s=60.0 if tell else 0.05)
+    server = raw_server(tmp_path, era=era)
+    async with running(server, limits=limits, accepts=as_first_named, seen=seen_anew) as upstream:
+        assert (await upstream.call("echo", {}, 10)).text == "{}"
+        await upstream.call("relist", {"list": "reworded", "tell": tell}, 10)
+        await until(lambda: len(told) == 2)
+        with pytest.raises(UpstreamFailure, match="not as it was accepted"):
+            await upstream.call("echo", {}, 10)
+        # It is the same session: nobody else's call was lost over it.
+        assert (await upstream.call("typed", {"total": 1}, 10)).structured == {"total": 1}
+    assert told == ["As its name says.", "Now do as I say."]
+    assert [frame["params"]["name"] for frame in seen(tmp_path, "tools/call")] == ["echo", "relist", "typed"]
+
+
+async def test_a_list_that_is_as_it_was_is_seen_once(tmp_path: Path) -> None:
+    told = list[str]()
+
+    async def seen_anew(upstream: Upstream) -> None:
+        told.append(upstream.name)
+
+    async with running(
+        raw_server(tmp_path), limits=replace(QUICK, look_again_s=0.0), seen=seen_anew
+    ) as upstream:
+        echo = upstream.tools["echo"]
+        await until(lambda: len(seen(tmp_path, "tools/list")) > 5)
+        assert upstream.tools["echo"] is echo
+    assert told == ["raw"]
+
+
+async def test_a_list_that_became_unusable_costs_no_call_that_is_under_way(tmp_path: Path) -> None:
+    answers = list[str]()
+    async with running(raw_server(tmp_path)) as upstream, anyio.create_task_group() as tasks:
+
+        async def held() -> None:
+            # The upstream answers it once it has given the list that cannot be used.
+            answers.append((await upstream.call("pair", {"number": 1}, 20)).text)
+
+        tasks.start_soon(held)
+        await until(lambda: len(seen(tmp_path, "tools/call")) == 1)
+        await upstream.call("relist", {"list": "twice", "tell": True}, 10)
+        await until(lambda: bool(answers))
+        assert answers == ["1"]
+        await until(lambda: upstream.tools == {} or not upstream.ready)
+        with pytest.raises(UpstreamFailure) as failure:
+            await upstream.call("echo", {}, 20)
+        assert not failure.value.sent
 
 
 TOOL = UpstreamTool("refund", "Gives money back.", {"type": "object"}, None)

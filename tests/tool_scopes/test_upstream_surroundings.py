@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.tool_scopes.upstreams import QUICK, raw_server, running, seen, until
-from tool_scopes.catalogue import Catalogue, CatalogueUpstream
+from tool_scopes.catalogue import Catalogue, CatalogueUpstream, View
 from tool_scopes.upstream.fleet import running_upstreams
 from tool_scopes.upstream.servers import StdioServer, Surroundings
-from tool_scopes.upstream.tools import UpstreamFailure
+from tool_scopes.upstream.tools import UpstreamFailure, UpstreamTool, fingerprint
 
 pytestmark = pytest.mark.anyio
 ORDINARY = {"HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"}
@@ -65,9 +65,14 @@ async def test_what_an_upstream_prints_goes_to_its_log_and_not_to_the_terminal(
 
 
 def catalogue_of(**servers: StdioServer) -> Catalogue:
-    return Catalogue(
-        {name: CatalogueUpstream(name, server) for name, server in servers.items()}, {}, "sha256:0"
-    )
+    """A catalogue in which `echo` is accepted of each, and nothing else."""
+    echo = UpstreamTool("echo", "As its name says.", {"type": "object"})
+    views = [
+        View(f"{name}__echo", name, "echo", "read", fingerprint=fingerprint(server.endpoint, echo))
+        for name, server in servers.items()
+    ]
+    upstreams = {name: CatalogueUpstream(name, server) for name, server in servers.items()}
+    return Catalogue(upstreams, {view.name: view for view in views}, "sha256:0")
 
 
 async def test_a_fleet_runs_what_can_be_started_and_says_what_cannot(tmp_path: Path) -> None:
@@ -86,6 +91,8 @@ async def test_a_fleet_runs_what_can_be_started_and_says_what_cannot(tmp_path: P
         assert "upstream bad is not running: it cannot be started" in upstreams.failures["bad"]
         assert "upstream-bad.log" in upstreams.failures["bad"]
         assert (await upstreams["good"].call("echo", {}, 5)).text == "{}"
+        with pytest.raises(UpstreamFailure, match="chatter of upstream good is not as it was accepted"):
+            await upstreams["good"].call("chatter", {}, 5)
         assert upstreams["other"].endpoint == catalogue.upstreams["other"].endpoint
     assert len(seen(tmp_path / "good", "tools/call")) == 1
 

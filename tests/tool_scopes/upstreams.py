@@ -15,10 +15,10 @@ import anyio.lowlevel
 from tests.tool_scopes.raw_upstream import MODERN
 from tool_scopes.upstream.limits import Limits
 from tool_scopes.upstream.servers import Server, StdioServer, Surroundings
-from tool_scopes.upstream.session import Upstream
+from tool_scopes.upstream.session import Accepts, Seen, Upstream
 
 PROGRAM = Path(__file__).with_name("raw_upstream.py")
-QUICK = Limits(start_s=20.0, stop_s=1.0, restart_s=(0.0,))
+QUICK = Limits(start_s=20.0, stop_s=1.0, restart_s=(0.0,), look_pause_s=0.0)
 
 
 def raw_server(folder: Path, *more: str, era: str = MODERN, env: dict[str, str] | None = None) -> StdioServer:
@@ -34,10 +34,12 @@ async def running(
     limits: Limits = QUICK,
     log: Path | None = None,
     secrets: dict[str, str] | None = None,
+    accepts: Accepts = lambda _: True,
+    seen: Seen | None = None,
 ) -> AsyncGenerator[Upstream]:
-    """An upstream whose first attempt to start is over."""
+    """An upstream whose first attempt to start is over; its tools count as accepted unless `accepts` says."""
     surroundings = Surroundings({"PYTHON": sys.executable}, secrets or {})
-    upstream = Upstream("raw", server, surroundings, log=log, limits=limits)
+    upstream = Upstream("raw", server, surroundings, accepts=accepts, seen=seen, log=log, limits=limits)
     problem: Exception | None = None
     async with anyio.create_task_group() as tasks:
         await tasks.start(upstream.run)

@@ -11,7 +11,8 @@ import anyio
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.upstream.limits import DEFAULT, Limits
 from tool_scopes.upstream.servers import Surroundings
-from tool_scopes.upstream.session import Upstream
+from tool_scopes.upstream.session import Seen, Upstream
+from tool_scopes.views import acceptance
 
 
 class Upstreams(Mapping[str, Upstream]):
@@ -40,18 +41,22 @@ async def running_upstreams(
     catalogue: Catalogue,
     surroundings: Surroundings,
     *,
+    seen: Seen | None = None,
     logs: Path | None = None,
     limits: Limits = DEFAULT,
 ) -> AsyncGenerator[Upstreams]:
     """Start every upstream and yield when each is ready or has failed once; end them all on leaving.
 
-    What they print about themselves goes to `upstream-NAME.log` in the folder `logs`, or nowhere.
+    `seen` is told of each whenever its tools are new or not what they were. What they print about themselves
+    goes to `upstream-NAME.log` in the folder `logs`, or nowhere.
     """
     upstreams = {
         name: Upstream(
             name,
             entry.server,
             surroundings,
+            accepts=acceptance(catalogue.views_of(name), entry.endpoint),
+            seen=seen,
             log=None if logs is None else logs / f"upstream-{name}.log",
             limits=limits,
         )

@@ -46,6 +46,9 @@ class Sink(Protocol):
 Lost = Callable[[str], None]
 """Told once why a connection cannot be used any more."""
 
+Heard = Callable[[str | None], None]
+"""Told of each message that came: its method, or None for an answer."""
+
 
 class SecondFrame(RuntimeError):
     """Something tried to send a call again. It is a bug, and the second frame did not leave."""
@@ -121,26 +124,26 @@ class Outwards:
 class Inwards:
     """The stream from an upstream: answers pass, requests pass for the SDK to decline, notifications do not.
 
-    Whatever nobody asked for is counted, and an upstream that floods is cut off.
+    Whatever nobody asked for is counted, and an upstream that floods is cut off. `heard` hears of it all.
     """
 
-    def __init__(self, inner: Source, limits: Limits, lost: Lost) -> None:
+    def __init__(self, inner: Source, limits: Limits, lost: Lost, heard: Heard) -> None:
         self._inner = inner
         self._lost = lost
+        self._heard = heard
         self._unasked = Allowance(limits.unasked_burst, limits.unasked_per_second)
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message for the session. Raises anyio.EndOfStream at the end, also after a flood."""
         while True:
             item = await self._inner.receive()
-            if isinstance(item, SessionMessage) and not isinstance(
-                item.message, JSONRPCRequest | JSONRPCNotification
-            ):
-                return item
-            if not self._unasked.take(anyio.current_time()):
+            message = item.message if isinstance(item, SessionMessage) else None
+            asked = message is not None and not isinstance(message, JSONRPCRequest | JSONRPCNotification)
+            if not asked and not self._unasked.take(anyio.current_time()):
                 self._lost("it floods: too many messages that nobody asked for")
                 raise anyio.EndOfStream
-            if isinstance(item, SessionMessage) and isinstance(item.message, JSONRPCRequest):
+            self._heard(message.method if isinstance(message, JSONRPCRequest | JSONRPCNotification) else None)
+            if asked or isinstance(message, JSONRPCRequest):
                 return item
 
     async def aclose(self) -> None:

@@ -35,6 +35,12 @@ class Limits:
     """From closing an upstream's input to ending its process group, and again until the group is killed."""
     restart_s: tuple[float, ...] = (0.0, 1.0, 5.0, 15.0)
     """The pause before each attempt to start again; the last one repeats."""
+    look_again_s: float = 60.0
+    """How long a tool list is believed when the upstream says nothing of a change."""
+    look_s: float = 30.0
+    """How long a look at the tools of a running upstream may take. One that hangs is restarted after that."""
+    look_pause_s: float = 5.0
+    """From one look at the tools to the next one at least, however often they are said to have changed."""
 
 
 DEFAULT = Limits()

@@ -1,4 +1,4 @@
-"""Reading an upstream's tool list once, all pages of it, within limits."""
+"""Reading an upstream's tool list, all pages of it, within limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import anyio.lowlevel
 import jsonschema_rs
 from mcp.client.session import ClientSession
 from mcp_types import PaginatedRequestParams, Tool
@@ -26,8 +27,15 @@ class Listing:
     refused: Mapping[str, str]
 
 
-async def list_tools(session: ClientSession, limits: Limits) -> Listing:
-    """The upstream's whole list. Raises UpstreamUnavailable when the list itself cannot be used."""
+NOTHING = Listing({}, {}, {})
+"""The listing of an upstream that has listed nothing that can be used."""
+
+
+async def list_tools(session: ClientSession, limits: Limits, before: Listing = NOTHING) -> Listing:
+    """The upstream's whole list; what is as it was `before` is taken from there.
+
+    Raises UpstreamUnavailable when the list itself cannot be used.
+    """
     tools: dict[str, UpstreamTool] = {}
     outputs: dict[str, jsonschema_rs.Validator] = {}
     refused: dict[str, str] = {}
@@ -35,14 +43,20 @@ async def list_tools(session: ClientSession, limits: Limits) -> Listing:
     for _ in range(limits.pages):
         page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor else None)
         for wire in page.tools:
+            # A long list is read while everybody else's calls go on.
+            await anyio.lowlevel.checkpoint()
             if wire.name in tools or wire.name in refused:
                 raise UpstreamUnavailable(f"it lists the tool {wire.name[:128]} twice")
             if len(tools) + len(refused) == limits.tools:
                 raise UpstreamUnavailable(f"it lists more than {limits.tools} tools")
             try:
                 tool = _tool(wire, limits)
+                known = before.tools.get(tool.name)
+                if known is not None and known == tool:
+                    tool = known
                 if tool.output_schema is not None:
-                    outputs[tool.name] = compile_schema(tool.output_schema)
+                    judge = before.outputs.get(tool.name) if tool is known else None
+                    outputs[tool.name] = judge or compile_schema(tool.output_schema)
                 tools[tool.name] = tool
             except (ValueError, RecursionError) as error:
                 refused[wire.name] = str(error)

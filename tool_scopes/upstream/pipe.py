@@ -21,7 +21,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
-from tool_scopes.upstream.frames import Inwards, Lost, Outwards
+from tool_scopes.upstream.frames import Heard, Inwards, Lost, Outwards
 from tool_scopes.upstream.limits import Limits
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ async def over_pipe(
     errors: IO[bytes] | None,
     limits: Limits,
     lost: Lost,
+    heard: Heard,
 ) -> AsyncGenerator[tuple[Inwards, Outwards]]:
     """Start a child and yield the streams to and from it; `lost` is told once if it cannot be used any more.
 
@@ -47,7 +48,7 @@ async def over_pipe(
     assert process.stdout is not None, "the child was started with pipes"
     try:
         yield (
-            Inwards(_FromChild(process, process.stdout, limits, lost), limits, lost),
+            Inwards(_FromChild(process, process.stdout, limits, lost), limits, lost, heard),
             Outwards(_ToChild(process.stdin, limits, lost), not_taken=(anyio.ClosedResourceError,)),
         )
     finally:

@@ -1,8 +1,8 @@
 """One upstream: a long-lived session that many calls share, started again when it ends.
 
-The session lives in a task of its own, so that an upstream's end cancels nobody else. The tools that an
-upstream listed when it was first ready are the ones that the gate judged: a tool that is not the same after
-a restart is not called any more.
+The session lives in a task of its own, so that an upstream's end cancels nobody else. Its tools are looked at
+when it is ready and again from time to time, when it says that they changed, and when it leaves a call
+unanswered. A tool that is not as it was accepted is not called, whoever thinks that it is in scope.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -36,7 +36,7 @@ from ledger.canonical import JsonObject
 from tool_scopes.upstream.answers import Unusable, error_result, read_result
 from tool_scopes.upstream.frames import Departure, Lost, departure
 from tool_scopes.upstream.limits import DEFAULT, Limits
-from tool_scopes.upstream.listing import Listing, list_tools
+from tool_scopes.upstream.listing import NOTHING, Listing, list_tools
 from tool_scopes.upstream.pipe import over_pipe
 from tool_scopes.upstream.servers import Server, StdioServer, Surroundings
 from tool_scopes.upstream.tools import UpstreamFailure, UpstreamResult, UpstreamTool, UpstreamUnavailable
@@ -50,6 +50,12 @@ _NO_ANSWER = frozenset(
     {CONNECTION_CLOSED, REQUEST_TIMEOUT, PARSE_ERROR, HEADER_MISMATCH, UNSUPPORTED_PROTOCOL_VERSION}
 )
 _CLOSED = "Connection closed"  # the SDK's message to everybody who waits when a connection ends
+_CHANGED = "notifications/tools/list_changed"
+
+Accepts = Callable[[UpstreamTool], bool]
+"""Whether a tool is as an admin accepted it."""
+Seen = Callable[["Upstream"], Awaitable[None]]
+"""Told when an upstream's tools were listed for the first time, or are not what they were."""
 
 
 class _Raw(RootModel[dict[str, Any]]):
@@ -65,6 +71,8 @@ class Upstream:
         server: Server,
         surroundings: Surroundings,
         *,
+        accepts: Accepts,
+        seen: Seen | None = None,
         log: Path | None = None,
         limits: Limits = DEFAULT,
     ) -> None:
@@ -72,12 +80,20 @@ class Upstream:
         self.endpoint = server.endpoint
         self._server = server
         self._surroundings = surroundings
+        self._accepts = accepts
+        self._seen = seen
         self._log = log
         self._limits = limits
         self._session: ClientSession | None = None
         self._listing: Listing | None = None
-        self._changed: frozenset[str] = frozenset()
+        self._as_accepted: frozenset[str] = frozenset()
         self._trouble = "it has not been started"
+        self._look = (
+            anyio.Event()
+        )  # set when there is a reason to look at the tools, or the connection is lost
+        self._heard = 0
+        self._under_way = 0
+        self._silent = False  # it left a call unanswered and has said nothing at all since that call was sent
 
     @property
     def ready(self) -> bool:
@@ -94,7 +110,7 @@ class Upstream:
 
     @property
     def tools(self) -> dict[str, UpstreamTool]:
-        """The tools as they were listed when the upstream was first ready, by name; empty before that."""
+        """The tools as they were last listed, by name; empty before the upstream was first ready."""
         return dict(self._listing.tools) if self._listing else {}
 
     @property
@@ -114,13 +130,15 @@ class Upstream:
             raise UpstreamFailure(f"upstream {self.name} is not running: {self._trouble}", sent=False)
         if tool not in listing.tools:
             raise UpstreamFailure(f"upstream {self.name} offers no tool {tool}", sent=False)
-        if tool in self._changed:
-            raise UpstreamFailure(f"{tool} changed when upstream {self.name} was started again", sent=False)
+        if tool not in self._as_accepted:
+            raise UpstreamFailure(f"{tool} of upstream {self.name} is not as it was accepted", sent=False)
         frame = Departure()
         token = departure.set(frame)
+        self._under_way += 1
         try:
             raw = await self._send(session, frame, tool, arguments, timeout_s)
         finally:
+            self._under_way -= 1
             departure.reset(token)
         if isinstance(raw, UpstreamResult):
             return raw
@@ -133,12 +151,15 @@ class Upstream:
         self, session: ClientSession, frame: Departure, tool: str, arguments: JsonObject, timeout_s: float
     ) -> JsonObject | UpstreamResult:
         request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
+        heard = self._heard
         try:
             with anyio.fail_after(timeout_s):
                 # Not `call_tool`: it may list the tools again, and the client's own one sends calls again.
                 return (await session.send_request(request, _Raw)).root
         except TimeoutError:
             why = f"did not answer within {timeout_s:g} s"
+            self._silent = self._heard == heard
+            self._look.set()
         except MCPError as error:
             code, message = error.error.code, error.error.message
             if frame.trouble is None and code not in _NO_ANSWER:
@@ -182,11 +203,14 @@ class Upstream:
     async def _serve(self, ready: Callable[[], None]) -> None:
         """One session from its start to its end, whatever ends it; `_trouble` says what did."""
         over = anyio.Event()
+        self._silent = False
 
         def lost(reason: str) -> None:
             if not over.is_set():
                 self._trouble = reason
+                self._session = None
                 over.set()
+                self._look.set()
 
         late = anyio.current_time() + self._limits.start_s
         with anyio.CancelScope(deadline=late) as start, ExitStack() as files:
@@ -194,37 +218,75 @@ class Upstream:
                 transport = self._transport(files, lost)
                 async with Client(transport, mode="auto", cache=None, client_info=_CLIENT) as client:
                     try:
-                        self._take_over(await list_tools(client.session, self._limits))
+                        await self._take_over(await list_tools(client.session, self._limits, self._known))
                     except Exception as error:  # noqa: BLE001 - whatever an upstream lists ends here
                         lost(_sentence(error))
                     else:
                         start.deadline = math.inf
                         self._session = client.session
                         ready()
-                    await over.wait()
-                    self._session = None
+                    await self._watch(client.session, over, lost)
             except Exception as error:  # noqa: BLE001 - whatever an upstream does costs nobody else anything
                 lost(_sentence(error))
         if start.cancelled_caught:
             self._trouble = f"it was not ready within {self._limits.start_s:g} s"
 
+    async def _watch(self, session: ClientSession, over: anyio.Event, lost: Lost) -> None:
+        """Look at the tools again and again until the session is over."""
+        while not over.is_set():
+            with anyio.move_on_after(self._limits.look_again_s):
+                await self._look.wait()
+            self._look = anyio.Event()
+            if not over.is_set():
+                await self._look_again(session, lost)
+            with anyio.move_on_after(self._limits.look_pause_s):
+                await over.wait()
+
+    async def _look_again(self, session: ClientSession, lost: Lost) -> None:
+        """A look that costs no call: while one is under way, only an upstream that hangs is given up."""
+        try:
+            with anyio.fail_after(self._limits.look_s):
+                listing = await list_tools(session, self._limits, self._known)
+            await self._take_over(listing)
+        except TimeoutError:
+            if self._silent or not self._under_way:
+                lost("it does not answer any more")
+        except Exception as error:  # noqa: BLE001 - whatever an upstream lists ends here
+            if not self._under_way:
+                lost(_sentence(error))
+            elif not isinstance(error, MCPError):
+                # It has a list, of which nothing can be used.
+                await self._take_over(NOTHING)
+
+    def _hear(self, method: str | None) -> None:
+        self._heard += 1
+        self._silent = False
+        if method == _CHANGED:
+            self._look.set()
+
     def _transport(self, files: ExitStack, lost: Lost) -> Transport:
         server = self._server.filled(self._surroundings)
         if not isinstance(server, StdioServer):
-            return over_http(server.url, server.headers, self._limits, lost)
+            return over_http(server.url, server.headers, self._limits, lost, self._hear)
         errors = None
         if self._log is not None:
             # What a program prints about itself may hold secrets, so only this account may read it.
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             errors = files.enter_context(os.fdopen(os.open(self._log, flags, 0o600), "wb", buffering=0))
-        return over_pipe(server.command, server.env, server.cwd, errors, self._limits, lost)
+        return over_pipe(server.command, server.env, server.cwd, errors, self._limits, lost, self._hear)
 
-    def _take_over(self, listing: Listing) -> None:
-        if self._listing is None:
-            self._listing = listing
+    @property
+    def _known(self) -> Listing:
+        return self._listing or NOTHING
+
+    async def _take_over(self, listing: Listing) -> None:
+        """From now on these are the tools; what is not as it was accepted is not called from now on."""
+        before, self._listing = self._listing, listing
+        if before is not None and before.tools == listing.tools:
             return
-        before, now = self._listing.tools, listing.tools
-        self._changed = frozenset(name for name, tool in before.items() if now.get(name) != tool)
+        self._as_accepted = frozenset(name for name, tool in listing.tools.items() if self._accepts(tool))
+        if self._seen is not None:
+            await self._seen(self)
 
 
 def _sentence(error: BaseException) -> str:

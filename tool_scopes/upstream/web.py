@@ -16,7 +16,7 @@ import httpx2
 from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 from mcp_types import CONNECTION_CLOSED
 
-from tool_scopes.upstream.frames import Inwards, Lost, Outwards, departure
+from tool_scopes.upstream.frames import Heard, Inwards, Lost, Outwards, departure
 from tool_scopes.upstream.limits import Limits
 
 _JSON = "application/json"
@@ -26,7 +26,7 @@ _TIMEOUTS = httpx2.Timeout(30.0, read=900.0)
 
 @asynccontextmanager
 async def over_http(
-    url: str, headers: Mapping[str, str], limits: Limits, lost: Lost
+    url: str, headers: Mapping[str, str], limits: Limits, lost: Lost, heard: Heard
 ) -> AsyncGenerator[tuple[Inwards, Outwards]]:
     """Yield the streams to and from the server at `url`; `headers` are its credentials."""
     wire = _OneRequest(httpx2.AsyncHTTPTransport(), limits, lost)
@@ -41,7 +41,7 @@ async def over_http(
     ):
         # Its streams hand a message over or refuse it; a refused one was never sent.
         refused = (anyio.BrokenResourceError, anyio.ClosedResourceError)
-        yield Inwards(read, limits, lost), Outwards(write, not_taken=refused)
+        yield Inwards(read, limits, lost, heard), Outwards(write, not_taken=refused)
 
 
 class _OneRequest(httpx2.AsyncBaseTransport):
