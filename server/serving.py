@@ -23,6 +23,7 @@ from server.app import create_app
 from server.assembly import running_house
 from server.data_folder import DataFolder
 from server.errors import Unavailable
+from server.front import front_of
 from server.loopback import operations_route
 from server.operations.performing import desk_of
 from server.ownership import own
@@ -64,8 +65,9 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
     with ExitStack() as opened:
         sockets, url, loopback_url = opened.enter_context(listening(settings.host, settings.port))
         opened.enter_context(own(folder, loopback_url, instance=new_id("own", system_now_ms())))
+        front = front_of(settings, url)
         async with running_house(folder, settings) as house:
-            app = create_app(house, [operations_route(desk_of(house, folder, settings))])
+            app = create_app(house, [operations_route(desk_of(house, folder, settings))], front)
             config = uvicorn.Config(
                 app,
                 lifespan="on",

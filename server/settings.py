@@ -8,10 +8,12 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from policies.access_tokens import ALGORITHMS
 from server.data_folder import DataFolder
 from server.errors import BadInput
 
@@ -70,6 +72,42 @@ class Settings(BaseSettings):
         default="sync",
         description="Whether a write waits until its head is witnessed, or the witness is told every second.",
     )
+    public_url: str | None = Field(
+        default=None, description="The URL that clients know the server by, when a proxy stands before it."
+    )
+    oauth_issuer: str | None = Field(default=None, description="Whose access tokens are credentials too.")
+    oauth_keys: str | None = Field(default=None, description="The address of that issuer's JWK set.")
+    oauth_algorithms: str = Field(
+        default="RS256,ES256", description="How its tokens may be signed, separated by commas."
+    )
+    oauth_type: Literal["at+jwt", "JWT"] = Field(
+        default="at+jwt", description="The `typ` of its access tokens."
+    )
+    oauth_scope: str = Field(
+        default="bailiwick", pattern=r"^[!#-\[\]-~]*$", description="The scope that lets a token in."
+    )
+
+    @field_validator("public_url", "oauth_issuer", "oauth_keys")
+    @classmethod
+    def _is_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not parts.hostname or parts.query or parts.fragment or not (parts.scheme == "https" or local):
+            raise ValueError("it must be an https:// URL without a query, or http:// on this machine")
+        if info.field_name == "public_url" and parts.path not in ("", "/"):
+            raise ValueError("it must be a URL without a path; the endpoints are below it")
+        return value.rstrip("/") if info.field_name == "public_url" else value
+
+    @field_validator("oauth_algorithms")
+    @classmethod
+    def _are_algorithms(cls, value: str) -> str:
+        named = [name.strip() for name in value.split(",")]
+        unknown = [name for name in named if name not in ALGORITHMS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} cannot be pinned; these can: {', '.join(ALGORITHMS)}")
+        return ",".join(named)
 
 
 def load_settings(folder: DataFolder | None = None, **flags: Any) -> Settings:

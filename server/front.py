@@ -1,0 +1,47 @@
+"""What the HTTP face is told by the settings: the names that it answers to, and whose tokens it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from mcp.server.transport_security import TransportSecuritySettings
+
+from server.resource_server import ResourceServer, resource_server_of
+from server.settings import Settings
+
+_HERE = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """`names` are the Host and Origin headers that are answered, so that no page in a browser gets here under
+    another name. `tokens` is None where only keys and passes are taken.
+    """
+
+    names: TransportSecuritySettings
+    tokens: ResourceServer | None = None
+
+
+def front_of(settings: Settings, url: str) -> Front:
+    """The front by the settings, for a server that listens at `url`. `BadInput` where they contradict."""
+    base = settings.public_url or url
+    return Front(_names(base), resource_server_of(settings, base))
+
+
+def _names(base: str) -> TransportSecuritySettings:
+    hosts = [f"{host}:*" for host in _HERE]
+    origins = [f"http://{host}" for host in hosts]
+    public = urlsplit(base)
+    name = f"[{public.hostname}]" if ":" in (public.hostname or "") else str(public.hostname)
+    if name not in _HERE:
+        # A browser and most clients leave out the port that belongs to the scheme.
+        hosts += [name, f"{name}:{public.port or (443 if public.scheme == 'https' else 80)}"]
+        origins.append(f"{public.scheme}://{public.netloc}")
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
+    )
+
+
+ON_THIS_MACHINE = Front(_names("http://127.0.0.1"))
+"""The front of a server that only this machine reaches, for keys and passes alone."""
