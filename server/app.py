@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from ledger.clock import system_now_ms
 from ledger.errors import LedgerError
-from server.front import ON_THIS_MACHINE, Front
+from server.front import Front
 from server.gateway import build_server
 from server.http_app import build_app
 from tool_scopes.executions import expire_leases, lapsed_leases
@@ -32,7 +32,7 @@ def product_version() -> str:
     return version("bailiwick")
 
 
-def create_app(house: House, routes: Sequence[BaseRoute] = (), front: Front = ON_THIS_MACHINE) -> Starlette:
+def create_app(house: House, routes: Sequence[BaseRoute] = (), front: Front | None = None) -> Starlette:
     """The application over a house that somebody else has opened and will close."""
     server = build_server(house, product_version())
     return build_app(server, house, running=_upkeep(house), routes=routes, front=front)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from mcp.server.transport_security import TransportSecuritySettings
 
 from server.resource_server import ResourceServer, resource_server_of
 from server.settings import Settings
+from server.traffic import Traffic, traffic_of
 
 _HERE = ("127.0.0.1", "localhost", "[::1]")
 
@@ -21,12 +22,13 @@ class Front:
 
     names: TransportSecuritySettings
     tokens: ResourceServer | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 def front_of(settings: Settings, url: str) -> Front:
     """The front by the settings, for a server that listens at `url`. `BadInput` where they contradict."""
     base = settings.public_url or url
-    return Front(_names(base), resource_server_of(settings, base))
+    return Front(_names(base), resource_server_of(settings, base), traffic_of(settings))
 
 
 def _names(base: str) -> TransportSecuritySettings:
@@ -43,5 +45,6 @@ def _names(base: str) -> TransportSecuritySettings:
     )
 
 
-ON_THIS_MACHINE = Front(_names("http://127.0.0.1"))
-"""The front of a server that only this machine reaches, for keys and passes alone."""
+def on_this_machine() -> Front:
+    """The front of a server that only this machine reaches, for keys and passes alone."""
+    return Front(_names("http://127.0.0.1"))

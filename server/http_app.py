@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.front import ON_THIS_MACHINE, Front
+from server.front import Front, on_this_machine
 from server.identity import Identity
 from server.identity_check import IdentityCheck
 from server.in_flight import OneRequestForAnId
@@ -31,9 +31,10 @@ def build_app(
     *,
     running: AbstractAsyncContextManager[None],
     routes: Sequence[BaseRoute] = (),
-    front: Front = ON_THIS_MACHINE,
+    front: Front | None = None,
 ) -> Starlette:
     """The ASGI application. `running` is entered while it serves; `routes` stand beside MCP's."""
+    front = front or on_this_machine()
     manager = StreamableHTTPSessionManager(
         mcp_server,
         # An answer as one JSON body is not cancelled when the client goes away, and costs less.
@@ -42,7 +43,7 @@ def build_app(
         security_settings=front.names,
     )
     served = OneRequestForAnId(StreamableHTTPASGIApp(manager), MAX_BODY_BYTES)
-    guarded = IdentityCheck(served, Identity(house.ledger), house, front.tokens)
+    guarded = IdentityCheck(served, Identity(house.ledger), house, front)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "instance": house.instance})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.responses import JSONResponse
@@ -9,10 +11,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.clock import system_now_ms
 from policies.access_tokens import TokenRefused, looks_like_token
+from policies.codes import CODES
+from server.front import Front
 from server.identity import Identity
 from server.issuer_keys import REFETCH_S, IssuerSilent
-from server.resource_server import ResourceServer
+from server.traffic import Refusal
 from tool_scopes.house import Caller, House
+
+logger = logging.getLogger(__name__)
 
 _WHAT_TO_SEND = "Send `Authorization: Bearer` with an agent key or a step pass"
 
@@ -22,13 +28,12 @@ class IdentityCheck:
     passes the request on.
     """
 
-    def __init__(
-        self, app: ASGIApp, identity: Identity, house: House, tokens: ResourceServer | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, identity: Identity, house: House, front: Front) -> None:
         self._app = app
         self._identity = identity
         self._house = house
-        self._tokens = tokens
+        self._tokens = front.tokens
+        self._traffic = front.traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request with a caller through."""
@@ -46,7 +51,16 @@ class IdentityCheck:
         token = AccessToken(token="", client_id=placed.agent.id, scopes=[], subject=subject)
         scope["user"] = AuthenticatedUser(token)
         scope["bailiwick.caller"] = placed
-        await self._app(scope, receive, send)
+        if scope["method"] != "POST":
+            # A legacy client's stream of notifications: it stays open, and asks nothing.
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with self._traffic.turn(placed.agent):
+                await self._app(scope, receive, send)
+        except Refusal as refusal:
+            logger.debug("a request of %s was refused: %s", placed.agent.id, refusal)
+            await _too_many(refusal)(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller | JSONResponse:
         """Who calls, or the answer that says what is missing and nothing about why."""
@@ -90,6 +104,11 @@ class IdentityCheck:
             if caller.workflow is not None
             else Caller(caller.agent, workflow=workflow.name, step=path["step"])
         )
+
+
+def _too_many(refusal: Refusal) -> JSONResponse:
+    body = {"error": "rate_limited", "error_description": CODES["rate_limited"].message}
+    return JSONResponse(body, 429, {"retry-after": str(refusal.retry_after_s)})
 
 
 def _bearer(scope: Scope) -> str | None:

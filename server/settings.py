@@ -87,6 +87,18 @@ class Settings(BaseSettings):
         default="bailiwick", pattern=r"^[!#-\[\]-~]*$", description="The scope that lets a token in."
     )
 
+    agent_rate: float = Field(
+        default=1_000, gt=0, description="Requests a second that one agent may make while it works alone."
+    )
+    agent_share: float = Field(
+        default=100, gt=0, description="Its requests a second, several at once, while others are at work too."
+    )
+    agent_at_once: int = Field(default=128, ge=1, description="Requests of one agent under way at once.")
+    tenant_rate: float = Field(
+        default=2_000, gt=0, description="Requests a second of all agents of a tenant."
+    )
+    tenant_at_once: int = Field(default=512, ge=1, description="Requests of a tenant under way at once.")
+
     @field_validator("public_url", "oauth_issuer", "oauth_keys")
     @classmethod
     def _is_url(cls, value: str | None, info: ValidationInfo) -> str | None:

@@ -7,7 +7,7 @@ knowledge store, so any number of server processes can be one product.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from context_store.store import KnowledgeStore
@@ -20,6 +20,7 @@ from policies.in_force import PoliciesInForce
 from policies.principals import Agent
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.scopes import Scopes
+from tool_scopes.tool_limits import ToolLimits
 from tool_scopes.upstream.tools import UpstreamResult
 from tool_scopes.views import ViewTool
 from tool_scopes.workflows import Workflow
@@ -76,6 +77,8 @@ class House:
     pass_lifetime_ms: int = 3_600_000
     witness: HeadWitness | None = None
     """Who must know of a write's head before its effect; None where the settings name no witness."""
+    tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    """How busy the tools are in this process."""
 
     def outdated(self, gate: GateState) -> Denial | None:
         """Why this server must not judge: its files are not those in force. None when they are."""
