@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import SecretStr
 
 from server.resource_server import ResourceServer, resource_server_of
 from server.settings import Settings
@@ -23,12 +24,14 @@ class Front:
     names: TransportSecuritySettings
     tokens: ResourceServer | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    metrics_token: SecretStr | None = None
 
 
 def front_of(settings: Settings, url: str) -> Front:
     """The front by the settings, for a server that listens at `url`. `BadInput` where they contradict."""
     base = settings.public_url or url
-    return Front(_names(base), resource_server_of(settings, base), traffic_of(settings))
+    tokens = resource_server_of(settings, base)
+    return Front(_names(base), tokens, traffic_of(settings), settings.metrics_token)
 
 
 def _names(base: str) -> TransportSecuritySettings:

@@ -11,14 +11,14 @@ from typing import Any
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.front import Front, on_this_machine
 from server.identity import Identity
 from server.identity_check import IdentityCheck
 from server.in_flight import OneRequestForAnId
+from server.metrics import Metrics
+from server.standing_by import standing_routes
 from tool_scopes.house import House
 
 MAX_BODY_BYTES = 1_048_576
@@ -30,6 +30,7 @@ def build_app(
     house: House,
     *,
     running: AbstractAsyncContextManager[None],
+    metrics: Metrics,
     routes: Sequence[BaseRoute] = (),
     front: Front | None = None,
 ) -> Starlette:
@@ -43,10 +44,7 @@ def build_app(
         security_settings=front.names,
     )
     served = OneRequestForAnId(StreamableHTTPASGIApp(manager), MAX_BODY_BYTES)
-    guarded = IdentityCheck(served, Identity(house.ledger), house, front)
-
-    async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok", "instance": house.instance})
+    guarded = IdentityCheck(served, Identity(house.ledger), house, front, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -57,7 +55,7 @@ def build_app(
         routes=[
             Route("/mcp", guarded),
             Route("/mcp/{workflow}/{step}", guarded),
-            Route("/healthz", health),
+            *standing_routes(house, metrics, front.metrics_token),
             *(() if front.tokens is None else front.tokens.routes()),
             *routes,
         ],

@@ -15,6 +15,7 @@ from policies.codes import CODES
 from server.front import Front
 from server.identity import Identity
 from server.issuer_keys import REFETCH_S, IssuerSilent
+from server.metrics import Metrics
 from server.traffic import Refusal
 from tool_scopes.house import Caller, House
 
@@ -28,12 +29,15 @@ class IdentityCheck:
     passes the request on.
     """
 
-    def __init__(self, app: ASGIApp, identity: Identity, house: House, front: Front) -> None:
+    def __init__(
+        self, app: ASGIApp, identity: Identity, house: House, front: Front, metrics: Metrics
+    ) -> None:
         self._app = app
         self._identity = identity
         self._house = house
         self._tokens = front.tokens
         self._traffic = front.traffic
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request with a caller through."""
@@ -59,6 +63,7 @@ class IdentityCheck:
             async with self._traffic.turn(placed.agent):
                 await self._app(scope, receive, send)
         except Refusal as refusal:
+            self._metrics.refused(refusal.limit)
             logger.debug("a request of %s was refused: %s", placed.agent.id, refusal)
             await _too_many(refusal)(scope, receive, send)
 
@@ -72,6 +77,7 @@ class IdentityCheck:
         try:
             found = await self._tokens.identify(credential, path, now_ms)
         except IssuerSilent:
+            self._metrics.refused("issuer_silent")
             return JSONResponse(
                 {"error": "temporarily_unavailable"}, 503, {"retry-after": str(round(REFETCH_S))}
             )
@@ -86,6 +92,7 @@ class IdentityCheck:
         else:
             header = self._tokens.challenge(path, error)
             told = f"{_WHAT_TO_SEND}, or an access token of the issuer that the metadata names"
+        self._metrics.refused(error or "invalid_token")
         body = {"error": error or "invalid_token", "error_description": told}
         status = 403 if error == "insufficient_scope" else 401
         return JSONResponse(body, status, {"www-authenticate": header})

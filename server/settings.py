@@ -19,7 +19,7 @@ from server.errors import BadInput
 
 PREFIX: Final = "BAILIWICK_"
 _FILE_BYTES: Final = 65_536
-NOT_IN_FILE: Final = frozenset({"data", "key", "person", "agent_key", "agent_key_file"})
+NOT_IN_FILE: Final = frozenset({"data", "key", "person", "agent_key", "agent_key_file", "metrics_token"})
 """What the data folder's own file cannot say."""
 
 
@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8765, ge=0, le=65_535, description="Its port; 0 takes any free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much is written to stderr."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Whether each line of it is text or a JSON object."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, min_length=16, description="What a scraper shows to read /metrics."
     )
     fetch_private: bool = Field(
         default=False,
