@@ -36,7 +36,7 @@ def front_of(settings: Settings, url: str) -> Front:
 
 def _names(base: str) -> TransportSecuritySettings:
     hosts = [f"{host}:*" for host in _HERE]
-    origins = [f"http://{host}" for host in hosts]
+    origins = [f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")]
     public = urlsplit(base)
     name = f"[{public.hostname}]" if ":" in (public.hostname or "") else str(public.hostname)
     if name not in _HERE:

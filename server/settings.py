@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None, description="The URL that clients know the server by, when a proxy stands before it."
     )
+    tls_certificate: Path | None = Field(
+        default=None, description="A PEM file with the server's certificate and its chain: it speaks TLS."
+    )
+    tls_key: Path | None = Field(default=None, description="A PEM file with its private key.")
     oauth_issuer: str | None = Field(default=None, description="Whose access tokens are credentials too.")
     oauth_keys: str | None = Field(default=None, description="The address of that issuer's JWK set.")
     oauth_algorithms: str = Field(
