@@ -64,6 +64,14 @@ class IssuerKeys:
             raise IssuerSilent(f"The issuer's keys cannot be had from {self._url}.")
         return self._keys.get(kid)
 
+    async def count(self) -> int:
+        """How many keys can be used. `IssuerSilent` when they cannot be had."""
+        async with self._fetching:
+            await self._fetch()
+        if self._fetched is None:
+            raise IssuerSilent(f"The issuer's keys cannot be had from {self._url}; mend oauth_keys.")
+        return len(self._keys)
+
     def _fresh(self) -> bool:
         return self._fetched is not None and self._clock() - self._fetched < FRESH_S
 
