@@ -1,7 +1,7 @@
 """Taking the folder's workflows and policies anew while the server goes on, when it is told to by SIGHUP.
 
-What must hold at a start holds here: files that do not load change nothing, and what lowers the gate waits for
-a second admin. The catalogue is not taken anew: its upstreams run, so that takes a start.
+What must hold at a start holds here: files that do not load change nothing, and what lowers the gate waits
+for a second admin. The catalogue is not taken anew: its upstreams run, so that takes a start.
 """
 
 from __future__ import annotations
