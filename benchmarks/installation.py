@@ -64,9 +64,9 @@ def found(place: Path) -> Installation:
     return made
 
 
-def enrol_agent(made: Installation, name: str = "bot") -> str:
+def enrol_agent(made: Installation) -> str:
     """Enrol an agent that ada answers for; its key."""
-    return made.run("agent", "add", name, person="ada")
+    return made.run("agent", "add", "bot", person="ada")
 
 
 def publish_example_corpus(made: Installation) -> None:

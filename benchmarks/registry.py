@@ -42,12 +42,6 @@ def _contextforge() -> Measure:
     return measure
 
 
-def _fairness() -> Measure:
-    from benchmarks.fairness import measure
-
-    return measure
-
-
 def _decision() -> Measure:
     from benchmarks.decision import measure
 
@@ -111,10 +105,6 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "contextforge": Benchmark(
             "A governed tools/call beside mcp-contextforge-gateway, where an environment of it is named.",
             _contextforge,
-        ),
-        "fairness": Benchmark(
-            "One agent's reads while another floods the server, against the same agent alone.",
-            _fairness,
         ),
         "decision": Benchmark(
             "A policy decision alone on one core: new questions and known ones, against bare Cedar.",
