@@ -111,6 +111,25 @@ agent_keys = Table(
 
 Index("agent_keys_by_agent", agent_keys.c.agent)
 
+agent_links = Table(
+    "agent_links",
+    metadata,
+    # One identity is one agent, whichever tenant it belongs to.
+    Column("issuer", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("client", String, primary_key=True),
+    Column("agent", String, ForeignKey("agents.id"), nullable=False),
+    Column("claims", Text, nullable=False),  # canonical JSON object
+    Column("linked_ms", BigInteger, nullable=False),
+    CheckConstraint(
+        "length(issuer) > 0 AND length(subject) > 0 AND length(client) > 0", name="agent_links_name_somebody"
+    ),
+    CheckConstraint("claims LIKE '{%}' AND linked_ms >= 0", name="agent_links_have_claims"),
+)
+"""Identities of outside issuers, and the agents that they are."""
+
+Index("agent_links_by_agent", agent_links.c.agent)
+
 STATES = (
     "pending",
     "approved",

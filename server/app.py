@@ -16,8 +16,11 @@ from starlette.routing import BaseRoute
 
 from ledger.clock import system_now_ms
 from ledger.errors import LedgerError
+from server.front import Front
 from server.gateway import build_server
 from server.http_app import build_app
+from server.metering import Metering
+from server.metrics import Metrics
 from tool_scopes.executions import expire_leases, lapsed_leases
 from tool_scopes.house import House
 from tool_scopes.timeouts import end_overdue, overdue
@@ -34,9 +37,13 @@ def product_version() -> str:
     return version("bailiwick")
 
 
-def create_app(house: House, routes: Sequence[BaseRoute] = ()) -> Starlette:
+def create_app(house: House, routes: Sequence[BaseRoute] = (), front: Front | None = None) -> Starlette:
     """The application over a house that somebody else has opened and will close."""
-    return build_app(build_server(house, product_version()), house, running=_upkeep(house), routes=routes)
+    server, metrics = build_server(house, product_version()), Metrics(house, product_version())
+    # Outermost, so that what the others turn away is counted too.
+    server.middleware.insert(0, Metering(metrics))
+    running = _upkeep(house)
+    return build_app(server, house, running=running, metrics=metrics, routes=routes, front=front)
 
 
 @asynccontextmanager

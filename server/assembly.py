@@ -30,6 +30,7 @@ from tool_scopes.secrets_file import read_secrets
 from tool_scopes.upstream.fleet import running_upstreams
 from tool_scopes.upstream.servers import Surroundings
 from tool_scopes.workflow_files import load_workflows
+from tool_scopes.workflows_in_force import WorkflowsInForce
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +72,7 @@ async def running_house(folder: DataFolder, settings: Settings) -> AsyncGenerato
                 policies=PoliciesInForce(policies),
                 catalogue=catalogue,
                 upstreams=upstreams,
-                workflows=workflows,
-                workflows_digest=workflows_digest,
+                opened_with=WorkflowsInForce(workflows, workflows_digest),
                 scopes=Scopes(offering, catalogue, workflows),
                 instance=new_id("ins", system_now_ms()),
                 witness=witness,

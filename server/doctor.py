@@ -6,6 +6,8 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import anyio
+
 from context_store.errors import StoreError
 from context_store.opening import open_knowledge
 from context_store.tokens import ESTIMATE, tokenizer_counter
@@ -21,7 +23,9 @@ from server.errors import Unavailable, failure_of
 from server.open_ledger import open_ledger
 from server.ownership import FolderOwned, own
 from server.personal_keys import personal_key
+from server.resource_server import resource_server_of
 from server.retrieval import channels_of
+from server.serving import certified
 from server.settings import Settings
 from server.taking_files import SINGLE_HANDED
 from tool_scopes.catalogue_files import load_catalogue
@@ -60,6 +64,9 @@ def _findings(folder: DataFolder, settings: Settings, *, owned_by: FolderOwned |
     yield _look("second admin", lambda: _second_admin(folder, settings))
     yield _look("catalogue", lambda: _catalogue(folder))
     yield _look("workflows", lambda: _workflows(folder))
+    yield _look("address", lambda: _address(settings))
+    if settings.oauth_issuer is not None or settings.oauth_keys is not None:
+        yield _look("issuer", lambda: _issuer(settings))
     yield from _channels(settings)
     yield _look("tokens", lambda: f"counted by {_counter(settings)}")
     yield _look("your key", lambda: f"{personal_key(folder, settings).person}'s")
@@ -126,6 +133,35 @@ def _second_admin(folder: DataFolder, settings: Settings) -> str:
     with open_ledger(folder, KeyRing.load(folder.keys_dir), settings.ledger_url) as ledger:
         alone = ledger.read(is_single_handed)
     return SINGLE_HANDED if alone else "there is one; lowering the gate takes two"
+
+
+def _address(settings: Settings) -> str:
+    secured = certified(settings) is not None
+    here = settings.host in ("127.0.0.1", "localhost", "::1")
+    if not here and not secured and not (settings.public_url or "").startswith("https:"):
+        raise Unavailable(
+            f"{settings.host} is reached from other machines in the clear, and keys travel with each "
+            "request: set tls_certificate and tls_key, or put a proxy with TLS in front and set public_url."
+        )
+    if not here and settings.public_url is None:
+        raise Unavailable(
+            f"Clients of other machines would be refused for the name that they ask for {settings.host} by; "
+            "set public_url to it."
+        )
+    known = settings.public_url or f"{settings.host}, port {settings.port}"
+    return f"{known}{', with TLS' if secured else ''}"
+
+
+def _issuer(settings: Settings) -> str:
+    tokens = resource_server_of(settings, settings.public_url or "")
+    assert tokens is not None, "one of the two settings is there"
+    count = anyio.run(tokens.keys.count)
+    if not count:
+        raise Unavailable(
+            f"{settings.oauth_keys} holds no key for {settings.oauth_algorithms}; mend oauth_keys or "
+            "oauth_algorithms."
+        )
+    return f"{settings.oauth_issuer} has {count} keys"
 
 
 def _channels(settings: Settings) -> Iterator[Finding]:

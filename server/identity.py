@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ledger.ids import is_id
 from ledger.ledger import Ledger
 from ledger.transaction import Reading
+from policies.access_tokens import TokenIdentity
+from policies.agent_links import agent_of_identity
 from policies.agents import KEY_PREFIX, agent_by_id, agent_of_key
 from tool_scopes.house import Caller
 from tool_scopes.passes import PREFIX as PASS_PREFIX
@@ -32,6 +34,11 @@ class Identity:
         if is_id(PASS_PREFIX, credential):
             return self.ledger.read(lambda reading: _caller_of_pass(reading, credential, now_ms))
         return None
+
+    def caller_of(self, identity: TokenIdentity) -> Caller | None:
+        """Which agent the identity of a verified access token is, or None."""
+        agent = self.ledger.read(lambda reading: agent_of_identity(reading, identity))
+        return None if agent is None else Caller(agent)
 
 
 def _caller_of_pass(reading: Reading, credential: str, now_ms: int) -> Caller | None:

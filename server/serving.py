@@ -9,27 +9,31 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from typing import Any, Final, Literal
 
 import anyio
 import uvicorn
+from anyio import to_thread
 from anyio.abc import TaskGroup
+from starlette.applications import Starlette
 
 from ledger.clock import system_now_ms
 from ledger.ids import new_id
 from server.app import create_app
 from server.assembly import running_house
 from server.data_folder import DataFolder
-from server.errors import Unavailable
+from server.errors import BadInput, Unavailable
+from server.front import front_of
 from server.hooks import hooks_route
-from server.http_app import LOOPBACK_ONLY
 from server.loopback import operations_route
 from server.operations.performing import desk_of
 from server.ownership import own
 from server.page.doors import Doors
 from server.page.routes import page_routes
+from server.reloading import reload_files
 from server.settings import Settings
 from tool_scopes.house import House
 
@@ -40,23 +44,30 @@ _BACKLOG: Final = 2_048
 
 
 async def serve(folder: DataFolder, settings: Settings, told: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. `told` hears the URL of the MCP endpoint once it answers.
+    """Serve until SIGINT or SIGTERM; SIGHUP takes policies and workflows anew. `told` hears the URL of the
+    MCP endpoint once it answers.
 
     Raises `Unavailable` when the port is in use or another process owns the folder.
     """
     started, stop = anyio.Event(), anyio.Event()
+    served = list[House]()
 
     async def until_stopped(tasks: TaskGroup) -> None:
-        async with serving(folder, settings) as (url, _):
+        async with serving(folder, settings) as (url, house):
+            served.append(house)
             started.set()
             told(url)
             await stop.wait()
         tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as tasks:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             tasks.start_soon(until_stopped, tasks)
-            async for _signal in signals:
+            async for told_by in signals:
+                if told_by == signal.SIGHUP:
+                    if started.is_set() and not stop.is_set():
+                        await to_thread.run_sync(reload_files, served[0], folder)
+                    continue
                 if stop.is_set() or not started.is_set():
                     tasks.cancel_scope.cancel()  # asked twice, or nothing is under way yet
                 stop.set()
@@ -66,37 +77,82 @@ async def serve(folder: DataFolder, settings: Settings, told: Callable[[str], No
 async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tuple[str, House]]:
     """A server for the length of the block: the URL of its MCP endpoint, and the house behind it."""
     with ExitStack() as opened:
-        sockets, url, loopback_url = opened.enter_context(listening(settings.host, settings.port))
+        secured = certified(settings)
+        sockets, url, loopback_url = opened.enter_context(
+            listening(settings.host, settings.port, tls=secured is not None)
+        )
         opened.enter_context(own(folder, loopback_url, instance=new_id("own", system_now_ms())))
+        front = front_of(settings, url)
         async with running_house(folder, settings) as house:
-            desk, doors = desk_of(house, folder, settings), Doors(LOOPBACK_ONLY)
+            desk, doors = desk_of(house, folder, settings), Doors(front.names, origin=settings.public_url)
             routes = [operations_route(desk), hooks_route(house), *page_routes(desk, doors)]
-            app = create_app(house, routes)
-            config = uvicorn.Config(
-                app,
-                http=_protocol(),
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                # Who is at the other end is read from the connection; no header may say otherwise.
-                proxy_headers=False,
-                backlog=_BACKLOG,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-            server = _Server(config)
-            body_error: Exception | None = None
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.serve, sockets)
-                await server.ready.wait()
-                try:
-                    yield f"{url}/mcp", house
-                except Exception as error:  # noqa: BLE001 - raised again below, once the server has stopped in order
-                    body_error = error
-                finally:
-                    server.should_exit = True
-            if body_error is not None:
-                raise body_error
+            app = create_app(house, routes, front)
+            async with AsyncExitStack() as running:
+                await running.enter_async_context(_running(_config(app, secured), sockets[:1]))
+                # Where the other socket is spoken to in the clear, that takes a server of its own. It stops
+                # first: what the application lives on ends with the other one.
+                for local in sockets[1:]:
+                    await running.enter_async_context(_running(_config(app, None, lifespan="off"), [local]))
+                yield f"{url}/mcp", house
+
+
+def _config(
+    app: Starlette, secured: tuple[str, str] | None, lifespan: Literal["on", "off"] = "on"
+) -> uvicorn.Config:
+    certificate, key = secured or (None, None)
+    return uvicorn.Config(
+        app,
+        http=_protocol(),
+        lifespan=lifespan,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Who is at the other end is read from the connection; no header may say otherwise.
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+
+
+@asynccontextmanager
+async def _running(config: uvicorn.Config, sockets: list[socket.socket]) -> AsyncGenerator[None]:
+    """Serve for the length of the block, then stop in order; an error of the block is raised after that."""
+    server = _Server(config)
+    body_error: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, sockets)
+        await server.ready.wait()
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again below, once the server has stopped in order
+            body_error = error
+        finally:
+            server.should_exit = True
+    if body_error is not None:
+        raise body_error
+
+
+def certified(settings: Settings) -> tuple[str, str] | None:
+    """The files of the certificate and its key, once they are known to fit; None where there is to be no TLS.
+
+    Raises `BadInput`.
+    """
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise BadInput("tls_certificate and tls_key belong together; set both, or neither.")
+    try:
+        # A passphrase would be asked for on the terminal; an empty one fails instead.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"The certificate {certificate} and the key {key} cannot be used ({error}); name two PEM files "
+            "that belong together, the key without a passphrase."
+        ) from None
+    return str(certificate), str(key)
 
 
 def _protocol() -> Any:
@@ -127,7 +183,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def listening(host: str, port: int) -> Generator[tuple[list[socket.socket], str, str]]:
+def listening(host: str, port: int, *, tls: bool = False) -> Generator[tuple[list[socket.socket], str, str]]:
     """Sockets that listen, the URL for clients, and the one on this machine itself for operations."""
     with ExitStack() as opened:
         public = opened.enter_context(_bound(host, port))
@@ -136,7 +192,9 @@ def listening(host: str, port: int) -> Generator[tuple[list[socket.socket], str,
         wildcard = host in ("0.0.0.0", "::")
         url = _url("127.0.0.1" if wildcard else host, bound_port)
         loopback_url = url
-        if not wildcard and not _is_local(public):
+        if tls:
+            url = url.replace("http", "https", 1)
+        if tls or (not wildcard and not _is_local(public)):
             local = opened.enter_context(_bound("127.0.0.1", 0))
             sockets.append(local)
             loopback_url = _url("127.0.0.1", local.getsockname()[1])

@@ -8,16 +8,18 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from policies.access_tokens import ALGORITHMS
 from server.data_folder import DataFolder
 from server.errors import BadInput
 
 PREFIX: Final = "BAILIWICK_"
 _FILE_BYTES: Final = 65_536
-NOT_IN_FILE: Final = frozenset({"data", "key", "person", "agent_key", "agent_key_file"})
+NOT_IN_FILE: Final = frozenset({"data", "key", "person", "agent_key", "agent_key_file", "metrics_token"})
 """What the data folder's own file cannot say."""
 
 
@@ -37,6 +39,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8765, ge=0, le=65_535, description="Its port; 0 takes any free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much is written to stderr."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Whether each line of it is text or a JSON object."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, min_length=16, description="What a scraper shows to read /metrics."
     )
     fetch_private: bool = Field(
         default=False,
@@ -70,6 +78,58 @@ class Settings(BaseSettings):
         default="sync",
         description="Whether a write waits until its head is witnessed, or the witness is told every second.",
     )
+    public_url: str | None = Field(
+        default=None, description="The URL that clients know the server by, when a proxy stands before it."
+    )
+    tls_certificate: Path | None = Field(
+        default=None, description="A PEM file with the server's certificate and its chain: it speaks TLS."
+    )
+    tls_key: Path | None = Field(default=None, description="A PEM file with its private key.")
+    oauth_issuer: str | None = Field(default=None, description="Whose access tokens are credentials too.")
+    oauth_keys: str | None = Field(default=None, description="The address of that issuer's JWK set.")
+    oauth_algorithms: str = Field(
+        default="RS256,ES256", description="How its tokens may be signed, separated by commas."
+    )
+    oauth_type: Literal["at+jwt", "JWT"] = Field(
+        default="at+jwt", description="The `typ` of its access tokens."
+    )
+    oauth_scope: str = Field(
+        default="bailiwick", pattern=r"^[!#-\[\]-~]*$", description="The scope that lets a token in."
+    )
+
+    agent_rate: float = Field(
+        default=1_000, gt=0, description="Requests a second that one agent may make while it works alone."
+    )
+    agent_share: float = Field(
+        default=100, gt=0, description="Its requests a second, several at once, while others are at work too."
+    )
+    agent_at_once: int = Field(default=128, ge=1, description="Requests of one agent under way at once.")
+    tenant_rate: float = Field(
+        default=2_000, gt=0, description="Requests a second of all agents of a tenant."
+    )
+    tenant_at_once: int = Field(default=512, ge=1, description="Requests of a tenant under way at once.")
+
+    @field_validator("public_url", "oauth_issuer", "oauth_keys")
+    @classmethod
+    def _is_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not parts.hostname or parts.query or parts.fragment or not (parts.scheme == "https" or local):
+            raise ValueError("it must be an https:// URL without a query, or http:// on this machine")
+        if info.field_name == "public_url" and parts.path not in ("", "/"):
+            raise ValueError("it must be a URL without a path; the endpoints are below it")
+        return value.rstrip("/") if info.field_name == "public_url" else value
+
+    @field_validator("oauth_algorithms")
+    @classmethod
+    def _are_algorithms(cls, value: str) -> str:
+        named = [name.strip() for name in value.split(",")]
+        unknown = [name for name in named if name not in ALGORITHMS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} cannot be pinned; these can: {', '.join(ALGORITHMS)}")
+        return ",".join(named)
 
 
 def load_settings(folder: DataFolder | None = None, **flags: Any) -> Settings:

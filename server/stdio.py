@@ -92,7 +92,9 @@ async def _owner_url(folder: DataFolder, settings: Settings) -> AsyncGenerator[s
     """The MCP endpoint of whoever owns the folder: another process, or this one for as long as the block
     lasts.
     """
-    own_port = settings.model_copy(update={"host": "127.0.0.1", "port": 0})
+    own_port = settings.model_copy(
+        update={"host": "127.0.0.1", "port": 0, "tls_certificate": None, "tls_key": None}
+    )
     owner_url: str | None = None
     try:
         async with serving(folder, own_port) as (url, _):

@@ -103,6 +103,12 @@ class View:
     """Of the tool as the admin accepted it; None: not accepted yet."""
     description: str | None = None
     """What agents read instead of the upstream's own description."""
+    per_second: float | None = None
+    """How many calls a second are let through; None: as many as come. It is no part of what is approved, nor
+    of the digest: it can be changed without any approval becoming void.
+    """
+    at_once: int | None = None
+    """How many calls may be under way at once; the same holds."""
 
     @property
     def is_write(self) -> bool:

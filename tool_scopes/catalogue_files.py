@@ -72,6 +72,8 @@ class ViewFile(_Strict):
     no_effect_errors: list[str] = Field(default_factory=list[str])
     fingerprint: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     description: str | None = Field(default=None, min_length=1, max_length=8_000)
+    per_second: float | None = Field(default=None, gt=0, le=100_000)
+    at_once: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class UpstreamFile(_Strict):
@@ -225,6 +227,8 @@ def _view(upstream: str, tool: str, entry: ViewFile, refuse: Refuse) -> View:
         no_effect_errors=tuple(entry.no_effect_errors),
         fingerprint=entry.fingerprint,
         description=entry.description,
+        per_second=entry.per_second,
+        at_once=entry.at_once,
     )
     _check_name(view, refuse)
     _check_arguments(view, refuse)

@@ -7,7 +7,7 @@ knowledge store, so any number of server processes can be one product.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from context_store.store import KnowledgeStore
@@ -20,9 +20,11 @@ from policies.in_force import PoliciesInForce
 from policies.principals import Agent
 from tool_scopes.catalogue import Catalogue
 from tool_scopes.scopes import Scopes
+from tool_scopes.tool_limits import ToolLimits
 from tool_scopes.upstream.tools import UpstreamResult
 from tool_scopes.views import ViewTool
 from tool_scopes.workflows import Workflow
+from tool_scopes.workflows_in_force import WorkflowsInForce
 
 
 class CallableUpstream(Protocol):
@@ -67,19 +69,24 @@ class House:
     policies: PoliciesInForce
     catalogue: Catalogue
     upstreams: Mapping[str, CallableUpstream]
-    workflows: Mapping[str, Workflow]
+    opened_with: WorkflowsInForce
     scopes: Scopes
     instance: str
     """Names this server process in the executions that it begins."""
-    workflows_digest: str
-    """Names the workflows' files, as the gate's state does."""
     pass_lifetime_ms: int = 3_600_000
     witness: HeadWitness | None = None
     """Who must know of a write's head before its effect; None where the settings name no witness."""
+    tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    """How busy the tools are in this process."""
+
+    @property
+    def workflows(self) -> Mapping[str, Workflow]:
+        """What new runs are opened with, by name."""
+        return self.opened_with.workflows
 
     def outdated(self, gate: GateState) -> Denial | None:
         """Why this server must not judge: its files are not those in force. None when they are."""
-        return gate_denial(gate, self.policies.digest, self.catalogue.digest, self.workflows_digest)
+        return gate_denial(gate, self.policies.digest, self.catalogue.digest, self.opened_with.digest)
 
     def timeout_s(self, tool: ViewTool) -> float:
         """How long one call of this tool may take, in seconds: its upstream's limit."""

@@ -44,6 +44,20 @@ async def call_tool(
     sent = complete_arguments(tool, given, run.state)
     if isinstance(sent, Denial):
         return await refuse(house, caller, run.id, name, sent)
+    busy = house.tool_limits.begin(tool.view)
+    if busy is not None:
+        return await refuse(house, caller, run.id, name, busy)
+    try:
+        return await _call(house, standing, gate, tool, token, sent)
+    finally:
+        house.tool_limits.end(tool.view)
+
+
+async def _call(
+    house: House, standing: Standing, gate: GateState, tool: ViewTool, token: str | None, sent: JsonObject
+) -> Answer | Refused:
+    """The rest of the route, for a call whose arguments are those of the tool."""
+    run, caller, name = standing.run, standing.caller, tool.view.name
     # What is judged and written down; it differs from what is sent only where there is a secret.
     arguments: JsonObject | Denial = sent
     if tool.view.secrets:

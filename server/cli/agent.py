@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import As, Data, Json, Key, desk
+from server.cli.options import As, Data, Json, Key, desk, pairs
 from server.cli.printing import print_json, print_table, tell
 
 app = typer.Typer(help="Programs that may call.", no_args_is_help=True, rich_markup_mode=None)
@@ -67,6 +67,52 @@ def labels(
 ) -> None:
     """Say which access labels of evidence an agent holds, in place of those that it held."""
     result = desk(data, key, person).ask("agent.labels", agent=agent, labels=held or [])
+    print_json(result) if json else print(result["agent"])
+
+
+Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The token's `sub`.")]
+Client = Annotated[
+    str | None, typer.Option(help="The token's `client_id` or `azp`; else the same as SUBJECT.")
+]
+Issuer = Annotated[str | None, typer.Option(help="The token's `iss`; else the oauth_issuer of the settings.")]
+
+
+@app.command("link")
+def link(
+    agent: Agent,
+    subject: Subject,
+    client: Client = None,
+    issuer: Issuer = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TEXT", help="A claim that must be there; repeat for more."),
+    ] = None,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """Let whoever comes with an access token of this identity be this agent."""
+    asked = pairs(claim or [], "--claim")
+    names = {"subject": subject, "client": client or subject, "issuer": issuer}
+    result = desk(data, key, person).ask("agent.link", agent=agent, claims=asked, **names)
+    print_json(result) if json else print(result["agent"])
+
+
+@app.command("unlink")
+def unlink(
+    agent: Agent,
+    subject: Subject,
+    client: Client = None,
+    issuer: Issuer = None,
+    data: Data = None,
+    key: Key = None,
+    person: As = None,
+    json: Json = False,
+) -> None:
+    """End such a link: the identity is nobody here from the next request on."""
+    names = {"subject": subject, "client": client or subject, "issuer": issuer}
+    result = desk(data, key, person).ask("agent.unlink", agent=agent, **names)
     print_json(result) if json else print(result["agent"])
 
 

@@ -93,7 +93,7 @@ def opened(data: Path | None, **flags: Any) -> tuple[DataFolder, Settings]:
 
     folder = open_folder(data_path(data))
     settings = load_settings(folder, data=folder.root, **flags)
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     return folder, settings
 
 
@@ -113,13 +113,15 @@ def data_path(data: Path | None) -> Path:
     return home / "bailiwick"
 
 
-def log_to_stderr(level: str) -> None:
-    """Write what is logged to stderr, from this level on."""
+def log_to_stderr(level: str, style: str = "text") -> None:
+    """Write what is logged to stderr, from this level on, as lines of text or of JSON."""
     import logging
 
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    from server.log_lines import JsonLines, TextLines
+
+    written = logging.StreamHandler()
+    written.setFormatter(JsonLines() if style == "json" else TextLines())
+    logging.basicConfig(level=level.upper(), handlers=[written], force=True)
     for chatty in ("httpx2", "httpcore2", "mcp", "asyncio", "uvicorn", "sentence_transformers"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 

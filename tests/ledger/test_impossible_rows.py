@@ -73,6 +73,10 @@ TABLES: dict[str, tuple[Row, dict[str, Row]]] = {
         {"digest": HEX, "agent": "a", "issued_ms": 5},
         {"agent_keys_are_digests": {"digest": "bwk_0"}, "agent_keys_times": {"revoked_ms": 4}},
     ),
+    "agent_links": (
+        {"issuer": "i", "subject": "s", "client": "c", "agent": "a", "claims": "{}", "linked_ms": 5},
+        {"agent_links_name_somebody": {"client": ""}, "agent_links_have_claims": {"claims": "[]"}},
+    ),
     "approval_requests": (
         {
             **dict.fromkeys(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server import app, assembly, http_app
+from server import app, assembly, identity_check
 from tests.rooms.clock import Clock
 from tests.rooms.peers import ERAS, Peer
 from tests.rooms.stage import Room, Stage, found_stage, served
@@ -49,7 +49,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that the test moves, for the servers that it starts from now on."""
     clock = Clock()
     monkeypatch.setattr(assembly, "open_ledger", clock.open_ledger)
-    for module in (app, http_app):
+    for module in (app, identity_check):
         monkeypatch.setattr(module, "system_now_ms", clock.now_ms)
     return clock
 

@@ -225,9 +225,9 @@ class Room:
 
 
 @asynccontextmanager
-async def served(stage: Stage, ledger_url: str | None = None) -> AsyncGenerator[Room]:
-    """A server on the stage's folder, on a free port, for the length of the block."""
-    settings = Settings(host="127.0.0.1", port=0, ledger_url=ledger_url)
+async def served(stage: Stage, ledger_url: str | None = None, **more: Any) -> AsyncGenerator[Room]:
+    """A server on the stage's folder, on a free port, for the length of the block; `more` are settings."""
+    settings = Settings(host="127.0.0.1", port=0, ledger_url=ledger_url, **more)
     async with serving(stage.folder, settings) as (url, house):
         yield Room(stage, url, house)
 

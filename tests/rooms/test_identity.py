@@ -154,3 +154,16 @@ async def test_a_web_page_under_another_name_gets_nowhere(
     async with wired(room.url, key, era) as wire:
         wire.http.headers.update(headers)
         assert (await wire.call("current_step", "{}")).status_code in (403, 421)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"])
+async def test_there_is_no_anonymous_mode_whatever_the_method(room: Room, method: str) -> None:
+    _, key = await room.agent()
+    async with wired(room.url, key, "legacy") as wire:
+        session = {"mcp-session-id": str(wire.session)}
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        for place in (*PLACES, "/no/thing"):
+            for headers in ({}, session, {"x-forwarded-user": "ada"}, {"cookie": f"authorization={key}"}):
+                url = f"{room.url}{place}?access_token={key}"
+                answer = await http.request(method, url, headers=headers)
+                assert answer.status_code == 401, (place, headers)

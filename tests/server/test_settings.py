@@ -42,7 +42,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(
         ("port = [", "is not TOML"),
         (
             "prot = 1",
-            "prot is no setting of this file; it knows fetch_private, host, ledger_url, log_level, port",
+            "prot is no setting of this file; it knows agent_at_once, agent_rate, agent_share, fetch_private",
         ),
         ('key = "mine.json"', "key is no setting of this file"),
         ('agent_key = "bwk_0"', "agent_key is no setting of this file"),

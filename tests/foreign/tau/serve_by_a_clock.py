@@ -14,7 +14,7 @@ from pathlib import Path
 from ledger.clock import system_now_ms
 from ledger.keyring import KeyRing
 from ledger.ledger import Ledger
-from server import app, assembly, cli, http_app
+from server import app, assembly, cli, identity_check
 from server.data_folder import DataFolder
 from server.operations import operation
 
@@ -32,7 +32,7 @@ def main() -> None:
         return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, clock=now_ms)
 
     assembly.open_ledger = open_ledger
-    for module in (app, http_app, operation):
+    for module in (app, identity_check, operation):
         vars(module)["system_now_ms"] = now_ms
     cli.main()
 
