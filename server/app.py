@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute
 
 from ledger.clock import system_now_ms
 from ledger.errors import LedgerError
-from server.gateway import build_server
+from server.announcing import Announcer
+from server.gateway import GatewayServer, build_server
 from server.http_app import build_app
 from tool_scopes.executions import expire_leases, lapsed_leases
 from tool_scopes.house import House
@@ -34,17 +35,34 @@ def product_version() -> str:
     return version("bailiwick")
 
 
-def create_app(house: House, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """The application over a house that somebody else has opened and will close."""
-    return build_app(build_server(house, product_version()), house, running=_upkeep(house), routes=routes)
+def create_app(
+    house: House,
+    routes: Sequence[BaseRoute] = (),
+    *,
+    base_url: str | None = None,
+    extend: Callable[[GatewayServer], None] | None = None,
+) -> Starlette:
+    """The application over a house that somebody else has opened and will close.
+
+    `base_url` is where people and clients reach it. `extend` may register more on the MCP server: for tests
+    that speak to this very application. `state.stop_telling` ends all subscriptions in order.
+    """
+    announcer = Announcer(house)
+    server = build_server(house, product_version(), announcer=announcer, base_url=base_url)
+    if extend is not None:
+        extend(server)
+    app = build_app(server, house, running=_upkeep(house, announcer), routes=routes)
+    app.state.stop_telling = announcer.close
+    return app
 
 
 @asynccontextmanager
-async def _upkeep(house: House) -> AsyncGenerator[None]:
-    """Look for what time has ended for as long as the server runs."""
+async def _upkeep(house: House, announcer: Announcer) -> AsyncGenerator[None]:
+    """Look for what time has ended, and tell those who listen, for as long as the server runs."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_look_for_ever, house, "lapsed leases", _expire_leases)
         tasks.start_soon(_look_for_ever, house, "steps whose time is over", _end_overdue)
+        tasks.start_soon(announcer.run)
         yield
         tasks.cancel_scope.cancel()
 

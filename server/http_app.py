@@ -11,7 +11,6 @@ from typing import Any
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel.server import Server
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,8 +19,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.clock import system_now_ms
+from server.answering import Answering
 from server.identity import Identity
-from server.in_flight import OneRequestForAnId
 from tool_scopes.house import Caller, House
 
 MAX_BODY_BYTES = 1_048_576
@@ -43,22 +42,15 @@ def build_app(
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The ASGI application. `running` is entered while it serves; `routes` stand beside MCP's."""
-    manager = StreamableHTTPSessionManager(
-        mcp_server,
-        # An answer as one JSON body is not cancelled when the client goes away, and costs less.
-        json_response=True,
-        max_request_body_size=MAX_BODY_BYTES,
-        security_settings=LOOPBACK_ONLY,
-    )
-    served = OneRequestForAnId(StreamableHTTPASGIApp(manager), MAX_BODY_BYTES)
-    guarded = IdentityCheck(served, Identity(house.ledger), house)
+    answering = Answering(mcp_server, MAX_BODY_BYTES, LOOPBACK_ONLY)
+    guarded = IdentityCheck(answering, Identity(house.ledger), house)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "instance": house.instance})
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        async with running, manager.run():
+        async with running, answering.running():
             yield
 
     return Starlette(

@@ -71,7 +71,7 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
         async with running_house(folder, settings) as house:
             desk, doors = desk_of(house, folder, settings), Doors(LOOPBACK_ONLY)
             routes = [operations_route(desk), hooks_route(house), *page_routes(desk, doors)]
-            app = create_app(house, routes)
+            app = create_app(house, routes, base_url=settings.public_url or url)
             config = uvicorn.Config(
                 app,
                 http=_protocol(),
@@ -94,6 +94,7 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
                 except Exception as error:  # noqa: BLE001 - raised again below, once the server has stopped in order
                     body_error = error
                 finally:
+                    app.state.stop_telling()  # a stream that stays open would be waited for
                     server.should_exit = True
             if body_error is not None:
                 raise body_error

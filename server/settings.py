@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         default="sync",
         description="Whether a write waits until its head is witnessed, or the witness is told every second.",
     )
+    public_url: str | None = Field(
+        default=None, description="The URL that clients know the server by, when a proxy stands before it."
+    )
 
 
 def load_settings(folder: DataFolder | None = None, **flags: Any) -> Settings:
