@@ -79,7 +79,9 @@ def _id_in(body: bytes) -> int | str | None:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    request_id = cast("dict[str, Any]", value).get("id") if isinstance(value, dict) else None
+    # What has no method is an answer to a request of ours, under our id.
+    message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    request_id = message.get("id") if "method" in message else None
     return request_id if isinstance(request_id, int | str) else None
 
 

@@ -1,6 +1,7 @@
-"""What a tool's structured content looks like when nothing was refused: short schemas, true for every answer.
+"""What a tool's structured content looks like: short schemas, true for every answer, refusals among them.
 
-A refusal is marked `isError` and has `code` and `message`; by the protocol no output schema speaks of it.
+By the protocol no output schema speaks of an error, but there are clients that hold errors to it too; so
+nothing is required that a refusal does not have.
 """
 
 from __future__ import annotations
@@ -25,12 +26,9 @@ _TOKENED: Final[JsonObject] = {
 }
 
 
-def _out(required: str = "", **properties: JsonObject) -> JsonObject:
-    return {
-        "type": "object",
-        "properties": {"code": _TEXT, **properties},
-        "required": ["code", *required.split()],
-    }
+def _out(**properties: JsonObject) -> JsonObject:
+    told: JsonObject = {"code": _TEXT, "message": _TEXT}
+    return {"type": "object", "properties": {**told, **properties}, "required": ["code"]}
 
 
 def _list(items: JsonObject) -> JsonObject:
@@ -47,9 +45,8 @@ def _result(structured: JsonValue = None) -> JsonObject:
 
 OF_DESK: Final[Mapping[str, JsonObject]] = MappingProxyType(
     {
-        "open_run": _out("run status", run=_TEXT, status=_TEXT, current_step=_OBJECT),
+        "open_run": _out(run=_TEXT, status=_TEXT, current_step=_OBJECT),
         "current_step": _out(
-            "run step epoch rules tools",
             run=_TEXT,
             step=_TEXT,
             epoch={"type": "integer"},
@@ -61,19 +58,18 @@ OF_DESK: Final[Mapping[str, JsonObject]] = MappingProxyType(
             next=_list(_TEXT),
         ),
         "read_context": _out(
-            "bundle items sufficiency",
             bundle=_TEXT,
             items=_list(
                 {"type": "object", "properties": {"id": _TEXT, "quote": _TEXT}, "required": ["id", "quote"]}
             ),
             sufficiency=_TEXT,
         ),
-        "cite": _out("id quote", id=_TEXT, quote=_TEXT),
-        "verify_quotes": _out("found", found=_list({"type": ["string", "null"]})),
-        "use_tool": _out("execution", execution=_TEXT, observation=_TEXT, status=_TEXT, result=_result()),
-        "see_approval": _out("approvals", approvals=_list(_TOKENED)),
-        "submit_step": _out("run status", run=_TEXT, status=_TEXT, current_step=_OBJECT, approval=_TOKENED),
-        "propose_source": _out("source status", source=_TEXT, status=_TEXT),
+        "cite": _out(id=_TEXT, quote=_TEXT),
+        "verify_quotes": _out(found=_list({"type": ["string", "null"]})),
+        "use_tool": _out(execution=_TEXT, observation=_TEXT, status=_TEXT, result=_result()),
+        "see_approval": _out(approvals=_list(_TOKENED)),
+        "submit_step": _out(run=_TEXT, status=_TEXT, current_step=_OBJECT, approval=_TOKENED),
+        "propose_source": _out(source=_TEXT, status=_TEXT),
     }
 )
 """The output schema of each tool of the desk."""
@@ -86,8 +82,8 @@ def of_step_tool(*, is_write: bool, upstream: JsonObject | None) -> dict[str, An
     nested = upstream if upstream is not None and not _refers(upstream) else None
     result = _result(nested)
     if is_write:
-        return _out("execution status result", execution=_TEXT, status=_TEXT, result=result)
-    return _out("execution observation result", execution=_TEXT, observation=_TEXT, result=result)
+        return _out(execution=_TEXT, status=_TEXT, result=result)
+    return _out(execution=_TEXT, observation=_TEXT, result=result)
 
 
 def _refers(schema: JsonValue) -> bool:
