@@ -45,7 +45,7 @@ async def _write(call: Call, run: str, price: int, *, by_meta: bool) -> list[str
     return [refused["code"], done["code"], replayed["code"]]
 
 
-def in_text(said: Any) -> dict[str, Any]:
+def in_text(said: Any) -> Any:
     """The JSON object in what a model is told of a tool's answer, however a framework wraps it."""
     if isinstance(said, dict) and "code" in said:
         return said
