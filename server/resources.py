@@ -118,7 +118,8 @@ def as_text(body: JsonObject) -> str:
 
 def unknown(uri: str) -> MCPError:
     """The one answer for a resource that is not there for this caller (MCP: -32602)."""
-    return MCPError(code=INVALID_PARAMS, message=f"Unknown resource: {uri[:_LONGEST_URI]}")
+    named = uri[:_LONGEST_URI]
+    return MCPError(code=INVALID_PARAMS, message=f"Unknown resource: {named}", data={"uri": named})
 
 
 def refused(refused: Refused, absent: MCPError) -> MCPError:

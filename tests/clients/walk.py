@@ -56,4 +56,4 @@ def in_text(said: Any) -> Any:
     text = said if isinstance(said, str) else json.dumps(said)
     begin = text.find("{")
     found, _ = json.JSONDecoder().raw_decode(text[begin:])
-    return found if "code" in found else in_text(found)
+    return found if "code" in found else in_text(found)  # pyright: ignore[reportUnknownVariableType]
