@@ -16,8 +16,9 @@ from starlette.routing import BaseRoute
 
 from ledger.clock import system_now_ms
 from ledger.errors import LedgerError
+from server.announcing import Announcer
 from server.front import Front
-from server.gateway import build_server
+from server.gateway import GatewayServer, build_server
 from server.http_app import build_app
 from server.metering import Metering
 from server.metrics import Metrics
@@ -37,21 +38,38 @@ def product_version() -> str:
     return version("bailiwick")
 
 
-def create_app(house: House, routes: Sequence[BaseRoute] = (), front: Front | None = None) -> Starlette:
-    """The application over a house that somebody else has opened and will close."""
-    server, metrics = build_server(house, product_version()), Metrics(house, product_version())
+def create_app(
+    house: House,
+    routes: Sequence[BaseRoute] = (),
+    front: Front | None = None,
+    *,
+    base_url: str | None = None,
+    extend: Callable[[GatewayServer], None] | None = None,
+) -> Starlette:
+    """The application over a house that somebody else has opened and will close.
+
+    `base_url` is where people and clients reach it. `extend` may register more on the MCP server: for tests
+    that speak to this very application. `state.stop_telling` ends all subscriptions in order.
+    """
+    announcer, metrics = Announcer(house), Metrics(house, product_version())
+    server = build_server(house, product_version(), announcer=announcer, base_url=base_url)
     # Outermost, so that what the others turn away is counted too.
     server.middleware.insert(0, Metering(metrics))
-    running = _upkeep(house)
-    return build_app(server, house, running=running, metrics=metrics, routes=routes, front=front)
+    if extend is not None:
+        extend(server)
+    running = _upkeep(house, announcer)
+    app = build_app(server, house, running=running, metrics=metrics, routes=routes, front=front)
+    app.state.stop_telling = announcer.close
+    return app
 
 
 @asynccontextmanager
-async def _upkeep(house: House) -> AsyncGenerator[None]:
-    """Look for what time has ended for as long as the server runs."""
+async def _upkeep(house: House, announcer: Announcer) -> AsyncGenerator[None]:
+    """Look for what time has ended, and tell those who listen, for as long as the server runs."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_look_for_ever, house, "lapsed leases", _expire_leases)
         tasks.start_soon(_look_for_ever, house, "steps whose time is over", _end_overdue)
+        tasks.start_soon(announcer.run)
         yield
         tasks.cancel_scope.cancel()
 

@@ -144,6 +144,7 @@ class DeskTool:
     act: Callable[[House, Caller, Any], Awaitable[Outcome]]
     within_step: bool
     read_only: bool
+    adds_only: bool = False
 
 
 async def _open_run(house: House, caller: Caller, given: OpenRun) -> Outcome:
@@ -191,7 +192,7 @@ DESK: Mapping[str, DeskTool] = MappingProxyType(
     {
         tool.name: tool
         for tool in (
-            DeskTool("open_run", "Open a run of a workflow.", OpenRun, _open_run, False, False),
+            DeskTool("open_run", "Open a run of a workflow.", OpenRun, _open_run, False, False, True),
             DeskTool(
                 "current_step",
                 "Where the run is: the step's purpose, its rules in words, its tools, and what ends it.",
@@ -250,6 +251,7 @@ DESK: Mapping[str, DeskTool] = MappingProxyType(
                 _propose_source,
                 False,
                 False,
+                True,
             ),
         )
     }
@@ -268,8 +270,17 @@ def take_approval(arguments: JsonObject, token: str | None) -> tuple[JsonObject 
     return rest, token if inside is None else inside
 
 
-async def serve_desk(house: House, caller: Caller, tool: DeskTool, given: JsonObject) -> Outcome:
-    """Carry out one of the desk's tools with the arguments as they came."""
+async def serve_desk(
+    house: House, caller: Caller, tool: DeskTool, given: JsonObject, carried: str | None = None
+) -> Outcome:
+    """Carry out one of the desk's tools with the arguments as they came. `carried` is an approval token that
+    came beside them.
+    """
+    if carried is not None and tool.arguments is UseTool:
+        rest, token = take_approval(given, carried)
+        if isinstance(rest, Denial):
+            return await refuse(house, caller, None, tool.name, rest)
+        given = {**rest, "approval_token": token}
     try:
         arguments = tool.arguments.model_validate(given)
     except ValidationError as error:

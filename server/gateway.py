@@ -7,30 +7,49 @@ scope answers the list and the call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.lowlevel.server import Server
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    EmptyResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    InputRequiredResult,
+    ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
+    NotificationParams,
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
 )
 from starlette.requests import Request
 
-from ledger.canonical import CanonicalError, JsonObject, check_value, parse_strict
 from ledger.errors import LedgerError
 from policies.codes import CODES, Denial
-from server import resources
+from server import completions, prompts, resources
+from server.announcing import Announcer
 from server.desk import DESK, DeskTool, serve_desk, take_approval
+from server.listening import Subscriptions
+from server.page_for_people import asks_for_page, brought_back, comes_again, state_boundary, with_token
+from server.paging import only_page
+from server.progress import with_progress
+from server.strict_arguments import strict_arguments
 from server.tool_lists import ToolLists
 from server.wire import call_result, unavailable, unknown_tool
 from tool_scopes.house import Answer, Caller, House
@@ -46,12 +65,6 @@ APPROVAL_META = "dev.bailiwick/approval"
 STATELESS = "2026-07-28"
 """The first revision of the protocol in which a request stands for itself; revisions sort as texts."""
 
-UNREADABLE_META = "dev.bailiwick/unreadable"
-"""The `_meta` key under which a pipe says why it could not read a call's arguments; that call is refused."""
-
-MAX_CALL_BYTES = 131_072
-"""The largest request body of a `tools/call`, in bytes; its arguments have a smaller limit of their own."""
-
 INSTRUCTIONS = (
     "Work goes in runs of a workflow, step by step. open_run and current_step say the step's purpose, rules "
     "and tools. read_context gives the evidence; quote it exactly. use_tool calls a tool of the step. "
@@ -61,13 +74,39 @@ INSTRUCTIONS = (
 )
 """What a model that has never heard of Bailiwick reads first."""
 
+CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+"""What a legacy client is told of; the modern era's capabilities follow from `subscriptions/listen`."""
 
-def build_server(house: House, version: str, stdio_caller: Caller | None = None) -> Server[Any]:
+
+class GatewayServer(Server[Any]):
+    """The SDK's server, which tells legacy clients too that lists change."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """As the SDK's own, with `CHANGES` where the caller names nothing."""
+        return super().create_initialization_options(
+            notification_options or CHANGES, experimental_capabilities, extensions
+        )
+
+
+def build_server(
+    house: House,
+    version: str,
+    stdio_caller: Caller | None = None,
+    *,
+    announcer: Announcer | None = None,
+    base_url: str | None = None,
+) -> GatewayServer:
     """The MCP server over `house`. `stdio_caller` is who speaks when there is no HTTP request to carry a
-    credential.
+    credential; `base_url` is where people find the approval page, None where there is none.
     """
-    gateway = _Gateway(house, ToolLists(house), stdio_caller)
-    server = Server[Any](
+    listening = Subscriptions(house, announcer or Announcer(house))
+    gateway = _Gateway(house, ToolLists(house), listening, stdio_caller, base_url)
+    server = GatewayServer(
         "bailiwick",
         version=version,
         title="Bailiwick",
@@ -76,6 +115,12 @@ def build_server(house: House, version: str, stdio_caller: Caller | None = None)
         on_list_resources=gateway.list_resources,
         on_list_resource_templates=gateway.list_resource_templates,
         on_read_resource=gateway.read_resource,
+        on_subscribe_resource=gateway.subscribe,
+        on_unsubscribe_resource=gateway.unsubscribe,
+        on_subscriptions_listen=gateway.listen,
+        on_list_prompts=gateway.list_prompts,
+        on_get_prompt=gateway.get_prompt,
+        on_completion=gateway.complete,
         # Named so that the SDK does not run a whole tools/list for each call. It is no gate: the scope is
         # checked at the call.
         get_tool_input_schema=_no_mirrored_headers,
@@ -84,6 +129,8 @@ def build_server(house: House, version: str, stdio_caller: Caller | None = None)
     # Registered here because the lists are kept in wire form, which the constructor's types do not know.
     server.add_request_handler("tools/list", PaginatedRequestParams, gateway.list_tools)
     server.middleware.append(gateway.answer_lists)
+    server.add_notification_handler("notifications/initialized", NotificationParams, gateway.greeted)
+    server.middleware.append(state_boundary(house.ring, gateway.caller))
     return server
 
 
@@ -95,15 +142,25 @@ def _no_mirrored_headers(_name: str) -> Mapping[str, Any] | None:
 
 
 class _Gateway:
-    def __init__(self, house: House, lists: ToolLists, stdio_caller: Caller | None) -> None:
+    def __init__(
+        self,
+        house: House,
+        lists: ToolLists,
+        listening: Subscriptions,
+        stdio_caller: Caller | None,
+        base_url: str | None,
+    ) -> None:
         self._house = house
         self._lists = lists
+        self._listening = listening
         self._stdio_caller = stdio_caller
+        self._base_url = base_url
 
     async def list_tools(
-        self, ctx: ServerRequestContext[Any, Any], _params: PaginatedRequestParams
+        self, ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams
     ) -> dict[str, Any]:
-        return self._lists.of(self._caller(ctx)).result
+        only_page(params)
+        return self._lists.of(self.caller(ctx)).result
 
     async def answer_lists(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """The SDK checks and spells each answer anew; a list is the same bytes each time, so once is enough.
@@ -117,7 +174,7 @@ class _Gateway:
             or (ctx.params or {}).keys() != {"_meta"}
         ):
             return await call_next(ctx)
-        listed = self._lists.of(self._caller(ctx))
+        listed = self._lists.of(self.caller(ctx))
         answer = listed.answers.get(ctx.protocol_version)
         if answer is None:
             answer = listed.answers[ctx.protocol_version] = await call_next(ctx)
@@ -125,10 +182,11 @@ class _Gateway:
 
     async def call_tool(
         self, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams
-    ) -> CallToolResult:
-        caller = self._caller(ctx)
+    ) -> CallToolResult | InputRequiredResult:
+        caller = self.caller(ctx)
+        token = brought_back(params)
         try:
-            outcome = await self._outcome(ctx, caller, params)
+            outcome = await with_progress(ctx, params.name, lambda: self._outcome(ctx, caller, params, token))
         except LedgerError as error:
             logger.error("the ledger cannot be used: %s", error)
             return unavailable()
@@ -138,58 +196,97 @@ class _Gateway:
         unknown = isinstance(outcome, Refused) and outcome.denial.code == "unknown_tool"
         if unknown and _desk_tool(caller, params.name) is None:
             raise unknown_tool(params.name)
-        return call_result(outcome)
+        page = None if comes_again(params) else asks_for_page(ctx, outcome, self._base_url)
+        return page or call_result(with_token(outcome, token))
 
     async def _outcome(
-        self, ctx: ServerRequestContext[Any, Any], caller: Caller, params: CallToolRequestParams
+        self,
+        ctx: ServerRequestContext[Any, Any],
+        caller: Caller,
+        params: CallToolRequestParams,
+        token: str | None,
     ) -> Answer | Refused:
+        """`token` is what came back with the call's own state; the client's code may bring one in `_meta`."""
         house, name = self._house, params.name
-        given = await _strict_arguments(ctx, params)
+        given = await strict_arguments(ctx, params)
         if isinstance(given, Denial):
             return await refuse(house, caller, None, name, given)
-        desk_tool = _desk_tool(caller, name)
-        if desk_tool is not None:
-            return await serve_desk(house, caller, desk_tool, given)
-        if caller.workflow is None:
-            # At the desk a step's tools are used by name through use_tool; they are no tools of this list.
-            unknown = Denial("unknown_tool", reason=f"{name[:128]} is not a tool of the desk")
-            return await refuse(house, caller, None, name, unknown)
-        run_id = given.pop("run_id", None) if caller.run is None else None
-        meta_token: object = (ctx.meta or {}).get(APPROVAL_META)
-        if meta_token is not None and not isinstance(meta_token, str):
+        carried: object = (ctx.meta or {}).get(APPROVAL_META, token)
+        if carried is not None and not isinstance(carried, str):
             wrong = Denial(
                 "invalid_arguments",
                 reason="the approval in _meta is no text",
                 detail={"why": f"{APPROVAL_META} must be a text"},
             )
             return await refuse(house, caller, None, name, wrong)
-        arguments, token = take_approval(given, meta_token)
+        desk_tool = _desk_tool(caller, name)
+        if desk_tool is not None:
+            return await serve_desk(house, caller, desk_tool, given, carried)
+        if caller.workflow is None:
+            # At the desk a step's tools are used by name through use_tool; they are no tools of this list.
+            unknown = Denial("unknown_tool", reason=f"{name[:128]} is not a tool of the desk")
+            return await refuse(house, caller, None, name, unknown)
+        run_id = given.pop("run_id", None) if caller.run is None else None
+        arguments, approval = take_approval(given, carried)
         if isinstance(arguments, Denial):
             return await refuse(house, caller, None, name, arguments)
         return await call_tool(
-            house, caller, run_id if isinstance(run_id, str) else None, name, arguments, token
+            house, caller, run_id if isinstance(run_id, str) else None, name, arguments, approval
         )
 
     async def list_resources(
-        self, ctx: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+        self, ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
-        return resources.listed(self._house, self._caller(ctx))
+        return resources.listed(self._house, self.caller(ctx), params)
 
     async def list_resource_templates(
-        self, ctx: ServerRequestContext[Any, Any], _params: PaginatedRequestParams | None
+        self, ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        return resources.templates(self._caller(ctx))
+        only_page(params)
+        return resources.templates(self.caller(ctx))
 
     async def read_resource(
         self, ctx: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
     ) -> ReadResourceResult:
-        try:
-            return await resources.read(self._house, self._caller(ctx), params.uri)
-        except LedgerError as error:
-            logger.error("the ledger cannot be used: %s", error)
-            raise MCPError(code=INTERNAL_ERROR, message=CODES["unavailable"].message) from None
+        with _ledger_at_work():
+            return await resources.read(self._house, self.caller(ctx), params.uri)
 
-    def _caller(self, ctx: ServerRequestContext[Any, Any]) -> Caller:
+    async def list_prompts(
+        self, ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListPromptsResult:
+        return prompts.listed(self._house, self.caller(ctx), params)
+
+    async def get_prompt(
+        self, ctx: ServerRequestContext[Any, Any], params: GetPromptRequestParams
+    ) -> GetPromptResult:
+        with _ledger_at_work():
+            return await prompts.got(self._house, self.caller(ctx), params)
+
+    async def complete(
+        self, ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams
+    ) -> CompleteResult:
+        with _ledger_at_work():
+            return completions.complete(self._house, self.caller(ctx), params)
+
+    async def listen(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        return await self._listening.listen(ctx, self.caller(ctx), params)
+
+    async def subscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
+    ) -> EmptyResult:
+        return await self._listening.subscribe(ctx, self.caller(ctx), params)
+
+    async def unsubscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams
+    ) -> EmptyResult:
+        return await self._listening.unsubscribe(ctx, self.caller(ctx), params)
+
+    async def greeted(self, ctx: ServerRequestContext[Any, Any], _params: NotificationParams) -> None:
+        await self._listening.greeted(ctx, self.caller(ctx))
+
+    def caller(self, ctx: ServerRequestContext[Any, Any]) -> Caller:
         request = cast("Request | None", ctx.request)
         caller = self._stdio_caller if request is None else request.scope.get("bailiwick.caller")
         if not isinstance(caller, Caller):
@@ -199,37 +296,17 @@ class _Gateway:
         return caller
 
 
+@contextmanager
+def _ledger_at_work() -> Generator[None]:
+    """Where an answer is no tool result, a ledger that cannot be used is the protocol's internal error."""
+    try:
+        yield
+    except (LedgerError, FileRefused) as error:
+        logger.error("the ledger cannot be used, or a stored workflow no longer fits: %s", error)
+        raise MCPError(code=INTERNAL_ERROR, message=CODES["unavailable"].message) from None
+
+
 def _desk_tool(caller: Caller, name: str) -> DeskTool | None:
     """The desk's tool of that name, if this caller's list has it: a step's list holds only some of them."""
     tool = DESK.get(name)
     return tool if tool is not None and (tool.within_step or caller.workflow is None) else None
-
-
-async def _strict_arguments(
-    ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams
-) -> JsonObject | Denial:
-    """The call's arguments, read strictly from the body as it came: the SDK's own parser keeps the last of
-    two equal keys.
-    """
-    request = cast("Request | None", ctx.request)
-    unread = (ctx.meta or {}).get(UNREADABLE_META)
-    if unread is not None:
-        why = str(unread)[:300]
-        return Denial("invalid_arguments", reason=f"unread in a pipe: {why}", detail={"why": why})
-    try:
-        if request is None:
-            given = check_value(params.arguments or {})
-        else:
-            body = parse_strict(await request.body(), max_bytes=MAX_CALL_BYTES)
-            sent = body.get("params") if isinstance(body, dict) else None
-            given = sent.get("arguments") if isinstance(sent, dict) else None
-            given = {} if given is None else given
-    except CanonicalError as error:
-        return Denial("invalid_arguments", reason=str(error), detail={"why": str(error)})
-    if not isinstance(given, dict):
-        return Denial(
-            "invalid_arguments",
-            reason="arguments are no object",
-            detail={"why": "arguments must be an object"},
-        )
-    return given

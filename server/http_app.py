@@ -9,14 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from mcp.server.lowlevel.server import Server
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
+from server.answering import Answering
 from server.front import Front, on_this_machine
 from server.identity import Identity
 from server.identity_check import IdentityCheck
-from server.in_flight import OneRequestForAnId
 from server.metrics import Metrics
 from server.standing_by import standing_routes
 from tool_scopes.house import House
@@ -36,19 +35,12 @@ def build_app(
 ) -> Starlette:
     """The ASGI application. `running` is entered while it serves; `routes` stand beside MCP's."""
     front = front or on_this_machine()
-    manager = StreamableHTTPSessionManager(
-        mcp_server,
-        # An answer as one JSON body is not cancelled when the client goes away, and costs less.
-        json_response=True,
-        max_request_body_size=MAX_BODY_BYTES,
-        security_settings=front.names,
-    )
-    served = OneRequestForAnId(StreamableHTTPASGIApp(manager), MAX_BODY_BYTES)
-    guarded = IdentityCheck(served, Identity(house.ledger), house, front, metrics)
+    answering = Answering(mcp_server, MAX_BODY_BYTES, front.names)
+    guarded = IdentityCheck(answering, Identity(house.ledger), house, front, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        async with running, manager.run():
+        async with running, answering.running():
             yield
 
     return Starlette(

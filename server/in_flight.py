@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 from typing import Any, Final, cast
 
+import anyio
 from mcp_types import INVALID_REQUEST
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.bodies import read_body
 
 _SESSION: Final = b"mcp-session-id"
 
@@ -26,7 +29,7 @@ class OneRequestForAnId:
     def __init__(self, app: ASGIApp, max_body: int) -> None:
         self._app = app
         self._max_body = max_body
-        self._under_way: set[tuple[bytes, str]] = set()
+        self._under_way: dict[tuple[bytes, str], _UnderWay] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 400 where the id is taken; else pass the request on."""
@@ -34,39 +37,41 @@ class OneRequestForAnId:
         if session is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body, rest = await self._read(receive)
+        body, rest = await read_body(receive, self._max_body)
         request_id = _id_in(body)
         if request_id is None:
             await self._app(scope, rest, send)
             return
         # As text, because that is how the SDK tells them apart: 7 and "7" are one id to it.
         key = session, str(request_id)
-        if key in self._under_way:
+        before = self._under_way.get(key)
+        if before is not None and before.answered:
+            await before.over.wait()  # its client has the answer; only the stream is still being closed
+            before = self._under_way.get(key)
+        if before is not None:
             await _taken(request_id)(scope, receive, send)
             return
-        self._under_way.add(key)
+        self._under_way[key] = request = _UnderWay(send)
         try:
-            await self._app(scope, rest, send)
+            await self._app(scope, rest, request.send)
         finally:
-            self._under_way.discard(key)
+            del self._under_way[key]
+            request.over.set()
 
-    async def _read(self, receive: Receive) -> tuple[bytes, Receive]:
-        """The body, as far as it is of interest, and a `receive` that tells all of it again."""
-        messages: list[Message] = []
-        body = bytearray()
-        more = True
-        while more and len(body) <= self._max_body:
-            message = await receive()
-            messages.append(message)
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        told = iter(messages)
 
-        async def again() -> Message:
-            message = next(told, None)
-            return await receive() if message is None else message
+class _UnderWay:
+    """One request that is being answered, and whether its client has the answer."""
 
-        return bytes(body), again
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.answered = False
+        self.over = anyio.Event()
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the response on. Notifications have a method; what has none is the answer."""
+        body: bytes = message.get("body", b"")
+        self.answered = self.answered or (bool(body) and b'"method"' not in body)
+        await self._send(message)
 
 
 def _id_in(body: bytes) -> int | str | None:
@@ -74,7 +79,9 @@ def _id_in(body: bytes) -> int | str | None:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    request_id = cast("dict[str, Any]", value).get("id") if isinstance(value, dict) else None
+    # What has no method is an answer to a request of ours, under our id.
+    message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    request_id = message.get("id") if "method" in message else None
     return request_id if isinstance(request_id, int | str) else None
 
 

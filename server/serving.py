@@ -86,13 +86,14 @@ async def serving(folder: DataFolder, settings: Settings) -> AsyncGenerator[tupl
         async with running_house(folder, settings) as house:
             desk, doors = desk_of(house, folder, settings), Doors(front.names, origin=settings.public_url)
             routes = [operations_route(desk), hooks_route(house), *page_routes(desk, doors)]
-            app = create_app(house, routes, front)
+            app = create_app(house, routes, front, base_url=settings.public_url or url)
             async with AsyncExitStack() as running:
                 await running.enter_async_context(_running(_config(app, secured), sockets[:1]))
                 # Where the other socket is spoken to in the clear, that takes a server of its own. It stops
                 # first: what the application lives on ends with the other one.
                 for local in sockets[1:]:
                     await running.enter_async_context(_running(_config(app, None, lifespan="off"), [local]))
+                running.callback(app.state.stop_telling)  # a stream that stays open would be waited for
                 yield f"{url}/mcp", house
 
 

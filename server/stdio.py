@@ -25,8 +25,17 @@ from mcp_types import (
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
 )
 
 from ledger.ids import is_id
@@ -138,7 +147,7 @@ def _forwarding(session: ClientSession) -> Server[Any]:
     async def list_tools(
         _ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        return await session.list_tools(params=params)
+        return await session.list_tools(params=_bare(params))
 
     async def call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
         meta: dict[str, Any] = {
@@ -149,6 +158,36 @@ def _forwarding(session: ClientSession) -> Server[Any]:
         request = CallToolRequest(params=CallToolRequestParams.model_validate(passed))
         return await session.send_request(request, CallToolResult)
 
+    async def list_resources(
+        _ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        return await session.list_resources(params=_bare(params))
+
+    async def list_resource_templates(
+        _ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return await session.list_resource_templates(params=_bare(params))
+
+    async def read_resource(
+        _ctx: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
+    ) -> ReadResourceResult:
+        return await session.read_resource(params.uri)
+
+    async def list_prompts(
+        _ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListPromptsResult:
+        return await session.list_prompts(params=_bare(params))
+
+    async def get_prompt(
+        _ctx: ServerRequestContext[Any, Any], params: GetPromptRequestParams
+    ) -> GetPromptResult:
+        return await session.get_prompt(params.name, params.arguments)
+
+    async def complete(_ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        argument = {"name": params.argument.name, "value": params.argument.value}
+        known = None if params.context is None else params.context.arguments
+        return await session.complete(params.ref, argument, known)
+
     return Server[Any](
         "bailiwick",
         version=product_version(),
@@ -158,7 +197,18 @@ def _forwarding(session: ClientSession) -> Server[Any]:
         get_tool_input_schema=_no_mirrored_headers,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_resource_templates,
+        on_read_resource=read_resource,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_completion=complete,
     )
+
+
+def _bare(params: PaginatedRequestParams | None) -> PaginatedRequestParams:
+    """The cursor alone: what the pipe's protocol says of itself is not passed on."""
+    return PaginatedRequestParams(cursor=None if params is None else params.cursor)
 
 
 def _no_mirrored_headers(_name: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import anyio
 
 from ledger.canonical import CanonicalError, parse_strict
-from server.gateway import MAX_CALL_BYTES, UNREADABLE_META
+from server.strict_arguments import MAX_CALL_BYTES, UNREADABLE_META
 
 
 class StrictLines:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from ledger.canonical import JsonObject, JsonValue
 from policies.codes import Denial
 from server.desk import DESK, DeskTool
+from server.output_schemas import OF_DESK, of_step_tool
 from tool_scopes.house import Caller, House
 from tool_scopes.scopes import Scope
 from tool_scopes.standing import stand
@@ -22,6 +23,10 @@ _MOST_WORKFLOWS = 20
 """How many workflows the description of open_run names."""
 
 _NULL: JsonValue = {"type": "null"}
+# Hints are the admin's classification or our own; an upstream's are never passed on. A write repeated without
+# its approval asks for another one, so it is not called idempotent.
+_READS: dict[str, bool] = {"readOnlyHint": True}
+_CHANGES: dict[str, bool] = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False}
 RUN_ID: JsonObject = {"type": "string", "description": "The run, as open_run gave it (run_…)."}
 
 
@@ -103,7 +108,8 @@ def _step_entry(tool: ViewTool, *, run_id: bool) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description,
         "inputSchema": _with_run_id(tool.input_schema) if run_id else tool.input_schema,
-        "annotations": _hints(read_only=tool.view.effect != "write"),
+        "outputSchema": of_step_tool(is_write=tool.view.is_write, upstream=tool.output_schema),
+        "annotations": _CHANGES if tool.view.is_write else _READS,
     }
 
 
@@ -117,7 +123,8 @@ def _desk_entry(tool: DeskTool, *, run_id: bool) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description,
         "inputSchema": schema,
-        "annotations": _hints(read_only=tool.read_only),
+        "outputSchema": OF_DESK[tool.name],
+        "annotations": _desk_hints(tool),
     }
 
 
@@ -128,12 +135,13 @@ def _with_run_id(schema: JsonObject) -> dict[str, Any]:
     return whole
 
 
-def _hints(*, read_only: bool) -> dict[str, bool]:
-    return (
-        {"readOnlyHint": True}
-        if read_only
-        else {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False}
-    )
+def _desk_hints(tool: DeskTool) -> dict[str, bool]:
+    """All but `use_tool` stay within this house. What only adds something destroys nothing."""
+    if tool.name == "use_tool":
+        return _CHANGES
+    if tool.read_only:
+        return {**_READS, "openWorldHint": False}
+    return {**_CHANGES, "destructiveHint": not tool.adds_only, "openWorldHint": False}
 
 
 def _plain(schema: JsonValue) -> JsonValue:

@@ -26,6 +26,8 @@ settings.load_profile("bailiwick")
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC_SERVERS = "@modelcontextprotocol/server-{}@2026.8.31"
 
+CONFORMANCE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+
 
 def shared_folder() -> Path:
     """The folder of public material: ``BAILIWICK_SHARED``, else ``shared`` beside the repository."""
@@ -55,6 +57,19 @@ def _npx_absence() -> str | None:
     return f"node is {said.strip() or 'unusable'} and 22 is needed (npm install node@22)"
 
 
+def _clients_absence() -> str | None:
+    folder = os.environ.get("BAILIWICK_TEST_CLIENTS")
+    if folder and (Path(folder) / "inspector" / "made").exists():
+        return _npx_absence()
+    return "BAILIWICK_TEST_CLIENTS names no folder that tests/clients/environments.py made"
+
+
+def _conformance_absence() -> str | None:
+    if shutil.which("conformance") is None:
+        return f"the official suite is not on PATH (npm install {CONFORMANCE})"
+    return _npx_absence()
+
+
 def _postgres_absence() -> str | None:
     if os.environ.get("BAILIWICK_TEST_POSTGRES"):
         return None
@@ -76,6 +91,8 @@ ABSENCE: dict[str, Callable[[], str | None]] = {
     "semantic": _semantic_absence,
     "shared_data": _shared_data_absence,
     "npx": _npx_absence,
+    "clients": _clients_absence,
+    "conformance": _conformance_absence,
     "postgres": _postgres_absence,
     "chromium": _chromium_absence,
 }

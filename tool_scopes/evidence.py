@@ -15,7 +15,7 @@ from context_store.items import validity
 from context_store.provenance import OBSERVATION_PREFIX, ProvenanceId
 from context_store.quotes import Resolved, neighbourhood, resolve
 from context_store.search import NeedRefused
-from context_store.shown import read_bundle, showings
+from context_store.shown import read_bundle
 from ledger.canonical import JsonObject, JsonValue
 from ledger.clock import system_now_ms
 from ledger.entries import Entry, RestsOn
@@ -116,20 +116,6 @@ async def reread_bundle(house: House, caller: Caller, run_id: str | None, bundle
         return await refuse(house, caller, standing.run.id, "read_bundle", denial or absent)
     await house.ledger.transact(lambda tx: record_showing(tx, raw, grant))
     return raw
-
-
-def shown_bundles(house: House, caller: Caller) -> tuple[str, ...]:
-    """The bundles that the caller's run was shown, for a caller whose credential names one; oldest first."""
-    if caller.run is None:
-        return ()
-
-    def look(reading: Reading) -> tuple[str, ...]:
-        standing = stand(house, reading, caller, None)
-        if isinstance(standing, Denial):
-            return ()
-        return tuple(dict.fromkeys(shown.bundle for shown in showings(reading, standing.run.id)))
-
-    return house.ledger.read(look)
 
 
 def _on_newest_release(standing: Standing, tx: Transaction) -> Standing | Denial:

@@ -46,6 +46,8 @@ class ViewTool:
     """The defaults of top-level arguments, as they are filled in before a call is judged."""
     required: frozenset[str]
     """Arguments that the full schema requires."""
+    output_schema: JsonObject | None = None
+    """The upstream's own word for its structured content, accepted with its fingerprint; None without one."""
     facts: Mapping[str, FactTool] = field(default_factory=dict[str, "FactTool"])
     """What is read about the target before a write, by name."""
 
@@ -107,6 +109,7 @@ def build_view(view: View, tool: UpstreamTool) -> ViewTool:
         validator=validator,
         defaults=defaults,
         required=required,
+        output_schema=tool.output_schema,
     )
 
 

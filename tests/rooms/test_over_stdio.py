@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,8 @@ from anyio import to_thread
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import PromptReference
+from pydantic import BaseModel
 
 from server.desk import DESK
 from tests.rooms.peers import APPROVAL_META, Peer
@@ -83,6 +85,26 @@ async def test_a_pass_through_a_pipe_shows_one_step_and_brings_its_token_in_meta
             await peer.submit(run, "act", "again")
         assert await within.names() == []
         assert (await within.call(CHANGE, item_id=item, price=5)).code == "step_closed"
+
+
+async def test_resources_prompts_and_completions_are_the_same_through_a_pipe(room: Room, era: str) -> None:
+    _, key = await room.agent()
+    async with room.peer(key, era) as beside, piped(room.stage, key, era) as peer:
+        run = await peer.open("repair")
+        bundle = (await peer.call("read_context", run_id=run)).body["bundle"]
+        for one in (peer, beside):
+            await one.client.list_resources()
+            await one.client.get_prompt("repair/read", {"run_id": run})
+        uri, ref = f"bundle://{bundle}?run_id={run}", PromptReference(name="repair/read")
+        asked: list[Callable[[Peer], Awaitable[BaseModel]]] = [
+            lambda one: one.client.list_prompts(),
+            lambda one: one.client.list_resource_templates(),
+            lambda one: one.client.read_resource(uri),
+            lambda one: one.client.complete(ref, {"name": "run_id", "value": run[:8]}),
+        ]
+        for ask in asked:
+            mine, theirs = await ask(peer), await ask(beside)
+            assert mine.model_dump(exclude={"meta"}) == theirs.model_dump(exclude={"meta"})
 
 
 async def test_without_a_server_the_pipe_owns_the_folder_and_people_reach_it(stage: Stage, item: str) -> None:

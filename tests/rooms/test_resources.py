@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import warnings
+from functools import partial
 from typing import Any
 
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_types import METHOD_NOT_FOUND, ResourceTemplateReference, TextResourceContents
+from mcp_types import TextResourceContents
 
+from server import resources
+from server.paging import page
 from tests.rooms.files import ABOUT_DELIVERY
 from tests.rooms.peers import Peer
 from tests.rooms.stage import Room
@@ -69,12 +71,14 @@ async def test_case_69_a_pass_lists_its_own_runs_bundles_and_a_desk_none(room: R
         forms = (await peer.client.list_resource_templates()).resource_templates
         assert [form.uri_template for form in forms] == [
             "evidence://{id}{?run_id,around}", "bundle://{id}{?run_id}",
+            "run://{id}", "approval://{id}{?run_id}",
         ]  # fmt: skip
         async with room.peer(str(step_pass), era) as within:
-            assert (await within.client.list_resources()).resources == []
+            assert [one.uri for one in (await within.client.list_resources()).resources] == [f"run://{run}"]
             mine = (await within.call("read_context")).body["bundle"]
             assert [one.uri for one in (await within.client.list_resources()).resources] == [
-                f"bundle://{mine}"
+                f"run://{run}",
+                f"bundle://{mine}",
             ]
             assert (await read(within, f"bundle://{mine}"))["sufficiency"] == "sufficient"
             # Another run of the same agent: neither by its bundle nor by naming the run.
@@ -97,6 +101,7 @@ ABSENT = {
     "a wild card": "evidence://%25@1:0-5",
     "a bundle that is none": "bundle://bnd_" + "0" * 40,
     "an approval request": "bundle://req_" + "0" * 26,
+    "an approval request of nobody": "approval://req_" + "0" * 26,
 }
 
 
@@ -133,18 +138,47 @@ async def test_case_98_another_agents_bundle_is_as_if_absent(room: Room, peer: P
         assert (await read(stranger, f"bundle://{bundle}?run_id={own}"))["v"] == 1
 
 
-async def test_case_69_prompts_completion_and_subscriptions_are_no_way_around(peer: Peer) -> None:
-    for ask in (
-        peer.client.list_prompts,
-        lambda: peer.client.get_prompt("any"),
-        lambda: peer.client.complete(
-            ResourceTemplateReference(uri="bundle://{id}"), {"name": "id", "value": "b"}
-        ),
-    ):
-        with pytest.raises(MCPError) as error:
-            await ask()
-        assert error.value.error.code == METHOD_NOT_FOUND
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the newer era has no such request
-        with pytest.raises(MCPError):
-            await peer.client.subscribe_resource("bundle://bnd_none")  # pyright: ignore[reportDeprecated]
+async def test_a_run_and_its_approvals_are_read_as_the_tools_tell_them(
+    room: Room, peer: Peer, era: str, item: str
+) -> None:
+    run = await peer.open("change")
+    asked = await peer.use(run, "shop__change_item", item_id=item, price=5)
+    request = asked.approval["request"]
+    seen = await read(peer, f"approval://{request}?run_id={run}")
+    assert seen == {**asked.approval, "state": "pending"}
+    told = await read(peer, f"run://{run}")
+    step = await peer.call("current_step", run_id=run)
+    assert told == {key: value for key, value in step.body.items() if key != "code"}
+    _, key = await room.agent()
+    async with room.peer(key, era) as stranger:
+        own = await stranger.open("change")
+        absent = await refused(stranger, f"approval://req_none?run_id={own}")
+        assert await refused(stranger, f"approval://{request}?run_id={own}") == absent
+        assert await refused(stranger, f"approval://{request}?run_id={run}") == absent
+        assert await refused(stranger, f"run://{run}") == absent == (INVALID_PARAMS, "Unknown resource: URI")
+
+
+async def test_a_long_list_comes_in_pages_and_a_cursor_that_is_none_is_refused(
+    room: Room, peer: Peer, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await peer.open("repair")
+    issued = await peer.call("current_step", run_id=run, with_pass=True)
+    monkeypatch.setattr(resources, "page", partial(page, size=2))
+    async with room.peer(str(issued.body["step_pass"]), era) as within:
+        for need in ("When may a price change?", "Who names a label?", "Is a price negative?"):
+            await within.call("read_context", need=need)
+        seen: list[str] = []
+        cursor: str | None = None
+        while True:
+            listed = await within.client.list_resources(cursor=cursor)
+            assert len(listed.resources) <= 2
+            seen += [one.uri for one in listed.resources]
+            cursor = listed.next_cursor
+            if cursor is None:
+                break
+        assert seen[0] == f"run://{run}"
+        assert len(seen) == len(set(seen)) == 4
+        for wrong in ("nonsense", "cDEuMA", "cDEuLTE", "cDEuOTk5"):
+            for listing in (within.client.list_resources, within.client.list_tools):
+                with pytest.raises(MCPError, match="Unknown cursor"):
+                    await listing(cursor=wrong)

@@ -50,9 +50,10 @@ class Wire:
         """A request whose params are these very bytes."""
         number = json.dumps(next(self._ids) if request_id is None else request_id).encode()
         head = b'{"jsonrpc":"2.0","id":' + number + b',"method":"' + method.encode()
-        return await self.http.post(
+        answer = await self.http.post(
             self.url, content=head + b'","params":' + params + b"}", headers=self._headers(method, name)
         )
+        return _last_of(answer)
 
     def _headers(self, method: str, name: str) -> dict[str, str]:
         own = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -76,6 +77,15 @@ class Wire:
         self.session = answer.headers["mcp-session-id"]
         told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         await self.http.post(self.url, json=told, headers=self._headers("notifications/initialized", ""))
+
+
+def _last_of(answer: httpx2.Response) -> httpx2.Response:
+    """The answer itself, where it came as the last event of a stream."""
+    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+        return answer
+    told = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    kept = {name: value for name, value in answer.headers.items() if name.startswith("mcp-")}
+    return httpx2.Response(answer.status_code, headers=kept, content=told[-1].encode())
 
 
 @asynccontextmanager
