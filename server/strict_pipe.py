@@ -52,7 +52,7 @@ def as_it_may_be_read(line: str) -> str:
 
 def _without_arguments(line: str, why: str) -> str:
     try:
-        message: object = json.loads(line)
+        message: Any = json.loads(line)
     except (ValueError, RecursionError):
         return line  # no JSON at all, or so deep that nobody reads it: the SDK passes over it
     match message:

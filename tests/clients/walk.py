@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 APPROVAL_META = "dev.bailiwick/approval"
@@ -48,7 +48,7 @@ async def _write(call: Call, run: str, price: int, *, by_meta: bool) -> list[str
 def in_text(said: Any) -> Any:
     """The JSON object in what a model is told of a tool's answer, however a framework wraps it."""
     if isinstance(said, dict) and "code" in said:
-        return said
+        return cast("dict[str, Any]", said)
     if isinstance(said, dict) and "text" in said:
         return in_text(said["text"])
     if isinstance(said, list) and said:
@@ -56,4 +56,4 @@ def in_text(said: Any) -> Any:
     text = said if isinstance(said, str) else json.dumps(said)
     begin = text.find("{")
     found, _ = json.JSONDecoder().raw_decode(text[begin:])
-    return found if "code" in found else in_text(found)  # pyright: ignore[reportUnknownVariableType]
+    return found if "code" in found else in_text(found)
