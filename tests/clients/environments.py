@@ -21,6 +21,8 @@ PACKAGES = {
     "sdk2": "mcp==2.3.0",
     "fastmcp": "fastmcp==4.1.2",
     "langchain": "langchain-mcp-adapters==0.3.2",
+    "openai_agents": "openai-agents==0.24.0",
+    "pydantic_ai": "pydantic-ai-slim[mcp]==2.68.0",
 }
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 UV = "uv>=0.9"
