@@ -23,6 +23,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("bailiwick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bailiwick")
 
+# Every process that searches would load the model, for seconds; tests marked `semantic` are about it.
+os.environ["BAILIWICK_SEMANTIC"] = "off"
+
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC_SERVERS = "@modelcontextprotocol/server-{}@2026.8.31"
 

@@ -1,6 +1,7 @@
 """Search by meaning: what it finds, when it is used, and that it obeys the grant like search by words."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -215,6 +216,12 @@ def test_looking_for_the_weights_and_opening_a_library_load_no_model(tmp_path: P
         "    print([name for name in ('torch', 'transformers') if name in sys.modules])\n"
     )
     said = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "BAILIWICK_SEMANTIC": "auto"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert said.stdout.strip() == "[]"

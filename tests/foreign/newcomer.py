@@ -74,9 +74,12 @@ class Newcomer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """This machine's, without any setting of Bailiwick's, and with a home of its own for keys."""
+        """This machine's, without any setting of Bailiwick's but to load no model, and with a home of its own
+        for keys.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BAILIWICK_")}
         return kept | {
+            "BAILIWICK_SEMANTIC": "off",
             "XDG_CONFIG_HOME": str(self.place / "config"),
             "BAILIWICK_DATA": str(self.data),
             "PYTHONPATH": str(ROOT),

@@ -94,7 +94,7 @@ async def test_case_97_another_agents_or_tenants_key_opens_a_run_of_its_own(
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown workflow": (
         {"workflow": "nothing"},
-        "there is: big, change, curated, double, held, repair, sealed",
+        "there is: big, change, curated, double, guarded, held, labelled, repair, sealed",
     ),
     "a workflow's file name": ({"workflow": "../change"}, "there is no workflow"),
     "no text as workflow": ({"workflow": 7}, "workflow"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -32,10 +33,13 @@ def run_machine(stage: Stage, rounds: settings) -> None:
 
 
 @pytest.fixture(scope="module")
-def machines(founded: Stage) -> Stage:
-    """The stage with the machine's workflow, which binds nothing and lets a step write often."""
-    (founded.folder.workflows_dir / "machine.yaml").write_text(WORKFLOW)
-    return founded
+def machines(founded: Stage, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A stage with the machine's workflow, which binds nothing and lets a step write often."""
+    root = tmp_path_factory.mktemp("machines") / "data"
+    shutil.copytree(founded.folder.root, root)
+    own = founded.moved(root)
+    (own.folder.workflows_dir / "machine.yaml").write_text(WORKFLOW)
+    return own
 
 
 @pytest.mark.slow

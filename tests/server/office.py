@@ -133,10 +133,11 @@ def found_office(place: Path) -> Office:
 
 
 def clean_environment(patch: pytest.MonkeyPatch, config: Path) -> None:
-    """Only what a test says is set: no setting of the machine, and an own folder for keys."""
+    """Only what a test says is set: no setting of the machine but to load no model, and an own folder for keys."""
     for name in [name for name in os.environ if name.startswith("BAILIWICK_")]:
         if not name.startswith("BAILIWICK_TEST"):
             patch.delenv(name)
+    patch.setenv("BAILIWICK_SEMANTIC", "off")
     patch.setenv("XDG_CONFIG_HOME", str(config))
     patch.setenv("XDG_DATA_HOME", str(config / "nowhere"))
 
