@@ -133,7 +133,7 @@ def found_office(place: Path) -> Office:
 
 
 def clean_environment(patch: pytest.MonkeyPatch, config: Path) -> None:
-    """Only what a test says is set: no setting of the machine but to load no model, and an own folder for keys."""
+    """Only what a test says is set: no setting of the machine, no model, and an own folder for keys."""
     for name in [name for name in os.environ if name.startswith("BAILIWICK_")]:
         if not name.startswith("BAILIWICK_TEST"):
             patch.delenv(name)
