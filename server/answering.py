@@ -17,7 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.bodies import read_body
+from server.bodies import no_message, read_body
 from server.in_flight import OneRequestForAnId
 
 _PROGRESS: Final = b'"progressToken"'
@@ -54,12 +54,14 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         version = next((value for name, value in scope["headers"] if name == b"mcp-protocol-version"), None)
-        if version is None or version.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS:
-            await self._legacy(scope, receive, send)
-            return
+        legacy = version is None or version.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS
         if scope["method"] != "POST":
-            await self._whole(scope, receive, send)
+            await (self._legacy if legacy else self._whole)(scope, receive, send)
             return
         body, again = await read_body(receive, self._max_body)
+        if legacy:
+            # What the SDK would say here is a page about its own types.
+            await (no_message(body) or self._legacy)(scope, again, send)
+            return
         # The mark in a string of the arguments, too, only means that the answer comes as a stream.
         await (self._streamed if _PROGRESS in body else self._whole)(scope, again, send)

@@ -86,14 +86,17 @@ def given(data: Path | None, key: Path | None = None, person: str | None = None)
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options if value is not None)
 
 
-def opened(data: Path | None, **flags: Any) -> tuple[DataFolder, Settings]:
-    """The data folder that the options name, and the settings that hold for it."""
+def opened(data: Path | None, *, serves: bool = False, **flags: Any) -> tuple[DataFolder, Settings]:
+    """The data folder that the options name, and the settings that hold for it. What `serves` also logs what
+    is merely of interest; another command says its own sentence, and logs what is wrong.
+    """
     from server.data_folder import open_folder
     from server.settings import load_settings
 
     folder = open_folder(data_path(data))
     settings = load_settings(folder, data=folder.root, **flags)
-    log_to_stderr(settings.log_level, settings.log_format)
+    level = settings.log_level
+    log_to_stderr(level if serves or level != "info" else "warning", settings.log_format)
     return folder, settings
 
 

@@ -33,7 +33,7 @@ def serve(
     """Serve MCP over HTTP, and own the data folder, until Ctrl-C or SIGTERM."""
     from server.serving import serve as serve_until_stopped
 
-    folder, settings = opened(data, host=host, port=port, log_level=log_level)
+    folder, settings = opened(data, serves=True, host=host, port=port, log_level=log_level)
 
     def told(url: str) -> None:
         print(url, flush=True)
@@ -55,7 +55,7 @@ def stdio(
     """
     from server.stdio import serve_stdio
 
-    folder, settings = opened(data, agent_key_file=agent_key_file)
+    folder, settings = opened(data, serves=True, agent_key_file=agent_key_file)
     _run(serve_stdio, folder, settings)
 
 

@@ -7,8 +7,9 @@ what it loaded.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from pydantic import Field, model_validator
 
@@ -31,6 +32,11 @@ from tool_scopes.upstream.servers import HttpServer, StdioServer, Surroundings
 from tool_scopes.upstream.tools import UpstreamTool, UpstreamUnavailable, fingerprint
 from tool_scopes.views import check_fingerprints
 from tool_scopes.yaml_files import read_text_file
+
+FIRST_START_S: Final = 120.0
+"""How long an upstream may take to be ready when it is looked at: its program may be downloaded first."""
+
+_ADVICE: Final = "; it sees no variable of yours but those of --env NAME=VALUE, such as a proxy's"
 
 
 class AddUpstream(Arguments):
@@ -177,13 +183,16 @@ async def _tools_of(folder: DataFolder, upstream: CatalogueUpstream) -> dict[str
     """Start the upstream, see its tools, and end it. Raises `UpstreamUnavailable` when it does not start."""
     # Only here: it brings the MCP SDK, which would make every other command wait for its import.
     from tool_scopes.upstream.fleet import running_upstreams
+    from tool_scopes.upstream.limits import DEFAULT
 
     surroundings = Surroundings(places=folder.places(), secrets=read_secrets(folder.secrets_file))
     alone = Catalogue({upstream.name: upstream}, {}, "")
-    async with running_upstreams(alone, surroundings, logs=folder.logs_dir) as fleet:
+    patient = replace(DEFAULT, start_s=FIRST_START_S)
+    async with running_upstreams(alone, surroundings, logs=folder.logs_dir, limits=patient) as fleet:
         live = fleet[upstream.name]
         if live.failure is not None:
-            raise UpstreamUnavailable(live.failure)
+            told = "" if isinstance(upstream.server, HttpServer) else _ADVICE
+            raise UpstreamUnavailable(f"{live.failure}{told}")
         return dict(sorted(live.tools.items()))
 
 

@@ -325,6 +325,18 @@ REQUESTS: list[tuple[dict[str, Any], int]] = [
     ({"headers": {"host": "evil.example"}}, 421),
     ({"headers": {"origin": "http://evil.example"}}, 403),
     ({"headers": {"mcp-protocol-version": "1999-01-01"}}, 400),
+    *[
+        ({"content": content, "headers": {"mcp-protocol-version": "2025-11-25"}}, 400)
+        for content in (
+            b"[]",
+            b"null",
+            b"[" + LIST_TOOLS + b"]",
+            b'{"jsonrpc":"1.0","id":1,"method":"tools/list"}',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":5}',
+            b'{"jsonrpc":"2.0","id":[],"method":"tools/list"}',
+            b'{"jsonrpc":"2.0","id":1}',
+        )
+    ],
 ]
 
 
@@ -337,6 +349,7 @@ def test_a_malformed_request_is_refused_and_the_server_goes_on(
     assert answer.status_code == status
     assert "Traceback" not in answer.text
     assert 'File "' not in answer.text
+    assert "pydantic" not in answer.text
     assert request(url, key).status_code == 200
 
 

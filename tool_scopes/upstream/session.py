@@ -105,7 +105,8 @@ class Upstream:
         """Why no call can be sent now, as one sentence; None when it is ready."""
         if self.ready:
             return None
-        hint = f" (its own messages are in {self._log})" if self._log is not None else ""
+        prints = self._log is not None and isinstance(self._server, StdioServer)
+        hint = f" (its own messages are in {self._log})" if prints else ""
         return f"upstream {self.name} is not running: {self._trouble}{hint}"
 
     @property
