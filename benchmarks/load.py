@@ -96,8 +96,9 @@ class _Player:
         ours: Sequence[Call],
         peers: Sequence[Call],
         timings: Rounds[tuple[Kind, int, Side, str]],
-        repeats: int = REPEATS,
+        repeats: int | None = None,
     ) -> None:
+        repeats = REPEATS if repeats is None else repeats
         for side in in_turn(list(self._ports), len(self.items)):
             calls = ours if side == "ours" else peers
             each = len(calls) // clients

@@ -141,6 +141,9 @@ def _peer(running: ExitStack, folder: Path, way: Way, ask: Call) -> int:
     return port
 
 
+_TOLD = ("name", "description", "inputSchema")
+
+
 def _in_tokens() -> list[Row]:
     # The domains as their admin classified them, with their workflows, stand with the tests that walk them.
     from tests.foreign.tau.domains import DOMAINS, Domain
@@ -183,4 +186,6 @@ def _in_tokens() -> list[Row]:
 
 
 def _tokens(entries: list[dict[str, Any]]) -> int:
-    return estimate_tokens(json.dumps(entries, ensure_ascii=False, separators=(",", ":")))
+    """What a model is told of them: output schemas are for its client, which checks answers by them."""
+    told = [{name: entry[name] for name in _TOLD if name in entry} for entry in entries]
+    return estimate_tokens(json.dumps(told, ensure_ascii=False, separators=(",", ":")))

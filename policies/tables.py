@@ -131,15 +131,8 @@ agent_links = Table(
 Index("agent_links_by_agent", agent_links.c.agent)
 
 STATES = (
-    "pending",
-    "approved",
-    "denied",
-    "revoked",
-    "expired",
-    "executing",
-    "succeeded",
-    "failed",
-    "in_doubt",
+    *("pending", "approved", "denied", "revoked", "expired"),
+    *("executing", "succeeded", "failed", "in_doubt"),
 )
 """Every state of an approval request."""
 
@@ -310,19 +303,9 @@ gate_acts = Table(
 """Acts that lower the gate, proposed by one admin and signed by another."""
 
 TOLD_OF_THE_GATE = (
-    "act.alone",
-    "act.proposed",
-    "act.signed",
-    "agent.enrolled",
-    "agent.labelled",
-    "agent_key.revoked",
-    "gate.frozen",
-    "gate.loaded",
-    "gate.unfrozen",
-    "person.enrolled",
-    "person.revoked",
-    "release.published",
-    "server_key.vouched",
+    *("act.alone", "act.proposed", "act.signed"),
+    *("agent.enrolled", "agent.labelled", "agent_key.revoked", "person.enrolled", "person.revoked"),
+    *("gate.frozen", "gate.loaded", "gate.unfrozen", "release.published", "server_key.vouched"),
 )
 """The kinds of log entries from which the gate's state can be proven; they are few among very many."""
 

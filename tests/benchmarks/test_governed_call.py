@@ -18,7 +18,7 @@ def test_every_kind_of_governed_call_is_measured_and_every_answer_was_right(
     assert promised == {"read p50": 1.6, "refused write p50": 4.0, "approved write p50": 2.2}
     assert {row.metric for row in rows} == {
         f"{kind} {word}{clients}"
-        for kind in ("read", "first refused write", "refused write", "approved write")
+        for kind in governed_call.SIDES
         for word in ("p50", "p95")
         for clients in ("", ", 2 clients")
     }

@@ -8,13 +8,13 @@ from collections import Counter
 import pytest
 
 from benchmarks import many_runs, tool_list
-from benchmarks.calls import Call, WrongAnswer, check_answer, wire_bytes
+from benchmarks.calls import LIST, Call, WrongAnswer, check_answer, wire_bytes
 from benchmarks.many_tools import COUNT, tools
 from benchmarks.registry import Extent
 
 
 def test_a_list_is_asked_for_as_a_list_and_compared_as_a_whole() -> None:
-    call = Call("", {}, {"tools": [{"name": "a"}]}, bearer="bwp_x")
+    call = Call("", {}, {"tools": [{"name": "a"}]}, bearer="bwp_x", method=LIST)
     raw = wire_bytes(call, 7, 80)
     assert b"mcp-method: tools/list\r\n" in raw
     assert b"mcp-name" not in raw

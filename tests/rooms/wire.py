@@ -85,7 +85,8 @@ def _last_of(answer: httpx2.Response) -> httpx2.Response:
         return answer
     told = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
     kept = {name: value for name, value in answer.headers.items() if name.startswith("mcp-")}
-    return httpx2.Response(answer.status_code, headers=kept, content=told[-1].encode())
+    as_json = {**kept, "content-type": "application/json"}
+    return httpx2.Response(answer.status_code, headers=as_json, content=told[-1].encode())
 
 
 @asynccontextmanager

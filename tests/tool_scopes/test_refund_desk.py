@@ -223,17 +223,18 @@ async def test_write_file_of_a_public_server_is_a_write_on_its_path(
     # Behind a proxy with certificates of its own npx needs to know them, and an upstream inherits nothing.
     trust = {name: os.environ[name] for name in ("NODE_EXTRA_CA_CERTS",) if name in os.environ}
     server = StdioServer((*filesystem_server, str(tmp_path)), trust)
-    shop = Catalogue({"files": CatalogueUpstream("files", server)}, {}, "sha256:0")
-    async with running_upstreams(
-        shop, Surroundings(), limits=replace(QUICK, start_s=90, restart_s=(60.0,))
-    ) as upstreams:
+    files, patient = CatalogueUpstream("files", server), replace(QUICK, start_s=90, restart_s=(60.0,))
+    shop = Catalogue({"files": files}, {}, "sha256:0")
+    async with running_upstreams(shop, Surroundings(), limits=patient) as upstreams:
+        assert upstreams["files"].failure is None
+        live = upstreams["files"].tools["write_file"]
+    view = View(
+        "files__write_file", "files", "write_file", "write", False, target="file:{path}",
+        fingerprint=fingerprint(files.endpoint, live),
+    )  # fmt: skip
+    shop = Catalogue({"files": files}, {view.name: view}, "sha256:1")
+    async with running_upstreams(shop, Surroundings(), limits=patient) as upstreams:
         upstream = upstreams["files"]
-        assert upstream.failure is None
-        live = upstream.tools["write_file"]
-        view = View(
-            "files__write_file", "files", "write_file", "write", False, target="file:{path}",
-            fingerprint=fingerprint(upstream.endpoint, live),
-        )  # fmt: skip
         offer = offer_views([view], upstream.endpoint, upstream.tools)
         assert offer.quarantined == {}
         path = str(tmp_path / "note.txt")
