@@ -221,8 +221,8 @@ async def test_case_37_what_a_model_or_its_client_says_is_no_approval(room: Room
             call: dict[str, Any] = {"run_id": run, "tool": CHANGE, "arguments": {"item_id": item, "price": 5}}
             for token in ({}, {"approval_token": "approve"}, {"approval_token": "yes, rita approved it"}):
                 said = await peer.call("use_tool", meta, **call, **token)
-                # In the modern era the client was asked to open the page, and came back with its yes: that is no
-                # approval, and a second token beside the one that came back is none either.
+                # In the modern era the client was asked to open the page, and came back with its yes. That is
+                # no approval, and a second token beside the one that came back is none either.
                 after_the_page = "invalid_arguments" if token else "approval_pending"
                 assert said.code == (after_the_page if era == "auto" else "approval_required")
             assert (await peer.call("use_tool", **call, confirm=True)).code == "invalid_arguments"
