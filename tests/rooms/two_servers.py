@@ -50,6 +50,7 @@ class FakeUpstream:
     """What each call does is told beforehand; every effect is written down."""
 
     endpoint: str
+    name: str = "shop"
     failure: str | None = None
     behaviour: str = "work"
     effects: list[JsonObject] = field(default_factory=list[JsonObject])
@@ -190,8 +191,9 @@ class TwoServers:
         return Ledger.open(url or folder.ledger_url, ring, origin=folder.origin, clock=lambda: self.now_ms)
 
     @asynccontextmanager
-    async def _upstreams(self, catalogue: Any, *_rest: Any, **_more: Any) -> AsyncGenerator[Any]:
+    async def _upstreams(self, catalogue: Any, *_rest: Any, seen: Any, **_more: Any) -> AsyncGenerator[Any]:
         server = catalogue.upstreams["shop"].server
         assert isinstance(server, StdioServer)
         self.upstream.endpoint = server.endpoint
+        await seen(self.upstream)
         yield {"shop": self.upstream}

@@ -84,9 +84,12 @@ def _last_of(answer: httpx2.Response) -> httpx2.Response:
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         return answer
     told = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
-    kept = {name: value for name, value in answer.headers.items() if name.startswith("mcp-")}
-    as_json = {**kept, "content-type": "application/json"}
-    return httpx2.Response(answer.status_code, headers=as_json, content=told[-1].encode())
+    kept = {
+        name: value
+        for name, value in answer.headers.items()
+        if name.startswith("mcp-") or name == "content-type"
+    }
+    return httpx2.Response(answer.status_code, headers=kept, content=told[-1].encode())
 
 
 @asynccontextmanager
